@@ -1,0 +1,121 @@
+//! What a platform told us, after parsing.
+
+/// One delivery from a platform, exactly as received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawUpdate(pub Vec<u8>);
+
+/// One fact read from an update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    /// Identity of the fact inside its account: the same fact delivered again has the same key.
+    pub dedupe_key: String,
+    /// The chat it happened in.
+    pub chat: ChatRef,
+    /// Who did it.
+    pub author: Author,
+    /// What happened.
+    pub item: InboundItem,
+}
+
+/// The platform's view of a chat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRef {
+    /// The platform's name of the chat; with the account it is the chat's key.
+    pub key: String,
+    /// One customer, or many.
+    pub kind: ChatKind,
+    /// Shown to agents; the customer's name in a private chat.
+    pub title: Option<String>,
+}
+
+/// How many customers a chat has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatKind {
+    /// One customer.
+    Private,
+    /// A group: every entry names its author.
+    Group,
+}
+
+/// The customer who wrote, as the platform names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The platform's id of the person; means something only together with the account.
+    pub platform_id: String,
+    /// The name to show.
+    pub name: Option<String>,
+}
+
+/// What the customer did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InboundItem {
+    /// Wrote something. `unsupported` names what came beside the text and is not carried yet.
+    Message {
+        /// Text or caption; may be empty when `unsupported` is set.
+        text: String,
+        /// The platform's word for content that we only announce: `photo`, `voice`.
+        unsupported: Option<String>,
+    },
+    /// Changed an earlier message.
+    Edit {
+        /// Dedupe key of the message that was changed.
+        of_key: String,
+        /// The whole new text.
+        text: String,
+    },
+    /// Blocked us (`true`) or came back (`false`).
+    Membership {
+        /// Whether the customer can no longer be reached.
+        left: bool,
+    },
+    /// Read, understood, and of no interest to agents: kept in the ledger only.
+    Ignored,
+}
+
+/// The kind of a row in `inbox` and `pending`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum ItemKind {
+    /// In the ledger only.
+    Ignored = 0,
+    /// A customer's message.
+    Message = 1,
+    /// A customer's edit.
+    Edit = 2,
+    /// A customer left or returned.
+    Membership = 3,
+    /// What became of a part.
+    Outcome = 9,
+}
+
+impl ItemKind {
+    /// Reads the column's value; `None` for a kind of a later version.
+    pub fn from_column(value: i16) -> Option<Self> {
+        [Self::Ignored, Self::Message, Self::Edit, Self::Membership, Self::Outcome]
+            .into_iter()
+            .find(|kind| *kind as i16 == value)
+    }
+}
+
+impl InboundItem {
+    /// The column's value for this item.
+    pub fn kind(&self) -> ItemKind {
+        match self {
+            Self::Message { .. } => ItemKind::Message,
+            Self::Edit { .. } => ItemKind::Edit,
+            Self::Membership { .. } => ItemKind::Membership,
+            Self::Ignored => ItemKind::Ignored,
+        }
+    }
+}
+
+/// An update that could not be read: kept raw, replayable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// `q:` and the SHA-256 of the raw bytes: the same garbage is kept once.
+    pub dedupe_key: String,
+    /// Why it could not be read; never holds text of the message.
+    pub reason: String,
+    /// The bytes as received.
+    pub raw: RawUpdate,
+}

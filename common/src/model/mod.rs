@@ -1,0 +1,15 @@
+//! Plain data and ids: no I/O, no clock, no wire format.
+//!
+//! Wire types live at the edges (a platform's `wire.rs`, the agents' protocol, the `item` columns in
+//! `store`), so that a change in here is not a change of what anybody outside was promised.
+
+mod capabilities;
+mod ids;
+mod inbound;
+mod outbound;
+pub mod text;
+
+pub use capabilities::Capabilities;
+pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
+pub use inbound::{Author, ChatKind, ChatRef, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate};
+pub use outbound::{AttemptOutcome, ChatState, EntryKind, FreezeScope, PartState};
