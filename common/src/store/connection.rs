@@ -1,0 +1,156 @@
+//! The pool, and a connection that is closed rather than reused when its use was cut short.
+//!
+//! tokio-postgres is not cancel safe: a statement whose future was dropped goes on, and the next user of
+//! the connection waits behind it. So a [`Connection`] goes back to the pool only by [`Connection::done`].
+
+use std::future::Future;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::NoTls;
+
+use super::StoreError;
+
+/// How to reach Postgres.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// `postgresql://user@host:port/database`, several hosts allowed; no password in it.
+    pub url: String,
+    /// The password, when the server asks for one.
+    pub password: Option<SecretString>,
+    /// Connections at most.
+    pub pool_size: usize,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: String,
+    /// No statement and no commit may take longer, lock waits included.
+    pub statement_timeout: Duration,
+}
+
+/// The pool of one process.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    deadline: Duration,
+}
+
+impl Database {
+    /// Makes the pool; connects when first used. Fails only on an unreadable URL.
+    pub fn new(options: &DatabaseOptions) -> Result<Self, StoreError> {
+        let mut config: tokio_postgres::Config = options.url.parse()?;
+        if let Some(password) = &options.password {
+            config.password(password.expose_secret());
+        }
+        let timeout_ms = options.statement_timeout.as_millis();
+        config
+            .application_name(&options.application_name)
+            .connect_timeout(Duration::from_secs(3))
+            .keepalives_idle(Duration::from_secs(20))
+            .tcp_user_timeout(Duration::from_secs(10))
+            .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
+            // Prepared statements here are planned once: a generic plan made while `pending` is empty
+            // must not become a sequential scan for the connection's life (docs/data.md, traps).
+            .options(format!(
+                "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c lock_timeout=2000 \
+                 -c idle_in_transaction_session_timeout=10000 -c statement_timeout={timeout_ms} -c timezone=UTC"
+            ));
+        let manager = deadpool_postgres::Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let wait = Some(Duration::from_secs(5));
+        let pool = Pool::builder(manager)
+            .max_size(options.pool_size.max(1))
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts { wait, create: wait, recycle: wait })
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    // A primary that does not flush before it answers breaks P1: refuse to use it.
+                    let row = client
+                        .query_one("SELECT current_setting('synchronous_commit')", &[])
+                        .await
+                        .map_err(HookError::Backend)?;
+                    match row.get::<_, &str>(0) {
+                        "off" => Err(HookError::message(
+                            "synchronous_commit is off: acknowledged messages could be lost; set it to on",
+                        )),
+                        _ => Ok(()),
+                    }
+                })
+            }))
+            .build()
+            .map_err(|error| StoreError::NoConnection(error.to_string()))?;
+        Ok(Self { pool, deadline: options.statement_timeout + Duration::from_secs(1) })
+    }
+
+    /// Takes a connection out of the pool.
+    pub async fn connection(&self) -> Result<Connection, StoreError> {
+        let object = self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Backend(error) => StoreError::Database(error),
+            other => StoreError::NoConnection(other.to_string()),
+        })?;
+        Ok(Connection { object: Some(object) })
+    }
+
+    /// Bounds a whole operation in time: `statement_timeout` does not cover a commit that waits for a
+    /// standby. Dropping the operation closes its connection.
+    pub async fn within<T>(&self, operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.deadline, operation).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Timeout(self.deadline.as_millis())),
+        }
+    }
+
+    /// One round trip, for readiness.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            connection.simple_query("SELECT 1").await?;
+            connection.done();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Connections (in use or idle, idle) now.
+    pub fn pool_state(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.available)
+    }
+}
+
+/// A connection on loan. Call [`done`](Self::done) after a success; dropped without it, it is closed.
+pub struct Connection {
+    object: Option<Object>,
+}
+
+impl Connection {
+    /// Gives the connection back to the pool.
+    pub fn done(mut self) {
+        drop(self.object.take());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take() {
+            drop(Object::take(object));
+        }
+    }
+}
+
+impl Deref for Connection {
+    type Target = deadpool_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        self.object.as_ref().expect("present until done or dropped")
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.object.as_mut().expect("present until done or dropped")
+    }
+}

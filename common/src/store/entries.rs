@@ -1,0 +1,184 @@
+//! Entries of chats' logs as they are read back: typed, with the names that frames show.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+
+use super::items::OutcomeItem;
+use crate::model::{ChatId, EntryKind};
+
+/// One line of a chat's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its chat.
+    pub chat: ChatId,
+    /// The name of the chat's account.
+    pub account: String,
+    /// Its number in the chat's log.
+    pub seq: i64,
+    /// When it was written.
+    pub at: DateTime<Utc>,
+    /// Who made it.
+    pub author: Author,
+    /// What it says.
+    pub body: EntryBody,
+}
+
+/// Who made an entry, with the name as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// Switchboard itself.
+    System,
+    /// A customer.
+    Customer {
+        /// Their id.
+        id: i64,
+        /// Their name, when the platform gave one.
+        name: Option<String>,
+    },
+    /// An agent.
+    Agent {
+        /// Their id.
+        id: i64,
+        /// The name customers and colleagues know.
+        name: Option<String>,
+    },
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryBody {
+    /// A customer wrote.
+    CustomerMessage {
+        /// The text or caption.
+        text: String,
+        /// The platform's word for content that is only announced.
+        unsupported: Option<String>,
+    },
+    /// An agent wrote.
+    AgentMessage {
+        /// The whole text.
+        text: String,
+        /// The agent's own name for it.
+        client_key: String,
+        /// Into how many parts it was split.
+        parts: i16,
+    },
+    /// A customer changed a message.
+    Edited {
+        /// The whole new text.
+        text: String,
+        /// The changed message's seq; none when it is older than the log.
+        of: Option<i64>,
+    },
+    /// An interaction began.
+    Opened {
+        /// Its id.
+        interaction: i64,
+        /// The queue's name.
+        queue: String,
+    },
+    /// An agent took the chat.
+    Taken {
+        /// The interaction's id.
+        interaction: i64,
+        /// The agent's name.
+        agent: String,
+    },
+    /// The interaction ended.
+    Closed {
+        /// Its id.
+        interaction: i64,
+        /// The agent's words.
+        outcome: Option<String>,
+    },
+    /// What became of a part.
+    Outcome {
+        /// What, as the connector or a chatserver wrote it.
+        item: OutcomeItem,
+        /// The name of the agent who decided, when a person did.
+        by: Option<String>,
+    },
+    /// The customer left or returned.
+    Membership {
+        /// Can no longer be reached.
+        left: bool,
+    },
+    /// Written by a later version: has its place in the log, but cannot be shown.
+    Unknown,
+}
+
+/// `history.item` of all kinds but outcomes. Between versions of our own services it only gains optional fields.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct EntryItem {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) client_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parts: Option<i16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unsupported: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) interaction: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) queue: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) agent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) left: Option<bool>,
+}
+
+/// The columns [`entry`] reads, of `h` and what [`ENTRY_JOINS`] joins to it.
+pub(super) const ENTRY_COLUMNS: &str = "
+h.chat_id AS entry_chat, h.seq AS entry_seq, h.at, h.kind, h.author_kind, h.author_id, h.body, h.item::text AS item,
+ac.name AS account_name, cu.name AS customer_name, ag.display_name AS agent_name, de.name AS by_name";
+
+/// Names for a `history` row called `h`. Names are not copied into the log: a person has one name, the present one.
+pub(super) const ENTRY_JOINS: &str = "
+LEFT JOIN account ac ON ac.id = h.account_id
+LEFT JOIN customer cu ON h.author_kind = 1 AND cu.account_id = h.account_id AND cu.id = h.author_id
+LEFT JOIN agent ag ON h.author_kind = 2 AND ag.id = h.author_id
+LEFT JOIN agent de ON h.kind = 9 AND de.id = (h.item->>'by')::int";
+
+/// Reads one row of [`ENTRY_COLUMNS`].
+pub(super) fn entry(row: &Row) -> Entry {
+    let author = match (row.get::<_, i16>("author_kind"), row.get::<_, Option<i64>>("author_id")) {
+        (1, Some(id)) => Author::Customer { id, name: row.get("customer_name") },
+        (2, Some(id)) => Author::Agent { id, name: row.get("agent_name") },
+        _ => Author::System,
+    };
+    Entry {
+        chat: ChatId(row.get("entry_chat")),
+        account: row.get("account_name"),
+        seq: row.get("entry_seq"),
+        at: row.get("at"),
+        body: body(row, matches!(author, Author::Agent { .. })).unwrap_or(EntryBody::Unknown),
+        author,
+    }
+}
+
+fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
+    let text = row.get::<_, Option<String>>("body").unwrap_or_default();
+    let json = row.get::<_, Option<&str>>("item").unwrap_or("{}");
+    let kind = EntryKind::from_column(row.get("kind"))?;
+    if kind == EntryKind::Outcome {
+        let item = serde_json::from_str(json).ok()?;
+        return Some(EntryBody::Outcome { item, by: row.get("by_name") });
+    }
+    let item: EntryItem = serde_json::from_str(json).ok()?;
+    Some(match kind {
+        EntryKind::Message if by_agent => {
+            EntryBody::AgentMessage { text, client_key: item.client_key?, parts: item.parts? }
+        }
+        EntryKind::Message => EntryBody::CustomerMessage { text, unsupported: item.unsupported },
+        EntryKind::Edited => EntryBody::Edited { text, of: item.of },
+        EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
+        EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },
+        EntryKind::Closed => EntryBody::Closed { interaction: item.interaction?, outcome: item.outcome },
+        EntryKind::Membership => EntryBody::Membership { left: item.left? },
+        EntryKind::Outcome => return None,
+    })
+}

@@ -1,0 +1,168 @@
+//! Storing what a platform said: one transaction per batch, acknowledged only after it.
+
+use super::items::CustomerItem;
+use super::{Database, StoreError};
+use crate::model::{AccountId, ChatKind, Epoch, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
+
+/// Where a polled platform has been read up to, once the batch is stored.
+#[derive(Clone, Debug)]
+pub struct CursorMove {
+    /// Only this tenure may move the cursor: a thawed poller may store rows, never move it.
+    pub epoch: Epoch,
+    /// The new position, in the platform's own words.
+    pub cursor: String,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Facts that were new.
+    pub new: usize,
+    /// Facts that were there already.
+    pub repeated: usize,
+    /// Updates put aside, new ones only.
+    pub quarantined: usize,
+    /// Whether the cursor moved; false when the tenure is over.
+    pub cursor_moved: bool,
+}
+
+// Sorted by key: two connectors inserting the same keys in opposite order would deadlock. `pending` gets its ids in the
+// platform's order (`n`). Repeats inside the batch were dropped before: the join would double them.
+const STORE: &str = "
+WITH r AS MATERIALIZED (
+  SELECT * FROM unnest($2::text[], $3::text[], $4::int2[], $5::text[], $6::text[], $7::bytea[])
+    WITH ORDINALITY AS r(key, chat_key, kind, body, item, raw, n)),
+i AS (INSERT INTO inbox (account_id, dedupe_key, kind, raw)
+      SELECT $1, key, kind, raw FROM r ORDER BY key COLLATE \"C\"
+      ON CONFLICT DO NOTHING RETURNING dedupe_key),
+p AS (INSERT INTO pending (account_id, chat_key, kind, dedupe_key, body, item)
+      SELECT $1, r.chat_key, r.kind, r.key, r.body, r.item::jsonb FROM r JOIN i ON i.dedupe_key = r.key
+       WHERE r.kind <> 0 ORDER BY r.n RETURNING 1)
+SELECT (SELECT count(*) FROM i) AS new, (SELECT count(*) FROM p) AS pending";
+
+const QUARANTINE: &str = "
+INSERT INTO quarantine (account_id, dedupe_key, reason, raw)
+SELECT $1, key, reason, raw FROM unnest($2::text[], $3::text[], $4::bytea[]) u(key, reason, raw)
+ ORDER BY key COLLATE \"C\" ON CONFLICT DO NOTHING";
+
+// The lease's CTE is joined: an unreferenced one would lock and check nothing.
+const MOVE_CURSOR: &str = "
+WITH me AS (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE)
+INSERT INTO account_cursor (account_id, cursor) SELECT account_id, $3 FROM me
+    ON CONFLICT (account_id) DO UPDATE SET cursor = excluded.cursor, moved_at = now()";
+
+impl Database {
+    /// Stores a batch and moves the cursor, all or nothing. When this returns, the batch may be acknowledged
+    /// to the platform: the transaction wrote, even if every fact was a repeat (a repeat that wrote nothing
+    /// could return before the original is replicated).
+    pub async fn store_inbound(
+        &self,
+        account: AccountId,
+        facts: &[(Inbound, RawUpdate)],
+        quarantined: &[Quarantined],
+        cursor: Option<&CursorMove>,
+    ) -> Result<Stored, StoreError> {
+        self.within(async {
+            let rows = Rows::of(facts);
+            let mut connection = self.connection().await?;
+            let transaction = connection.transaction().await?;
+            let mut stored = Stored::default();
+            if !rows.keys.is_empty() {
+                let statement = transaction.prepare_cached(STORE).await?;
+                let row = transaction
+                    .query_one(
+                        &statement,
+                        &[&account.0, &rows.keys, &rows.chats, &rows.kinds, &rows.bodies, &rows.items, &rows.raws],
+                    )
+                    .await?;
+                stored.new = row.get::<_, i64>("new") as usize;
+                stored.repeated = facts.len() - stored.new;
+            }
+            if !quarantined.is_empty() {
+                let keys: Vec<&str> = quarantined.iter().map(|q| q.dedupe_key.as_str()).collect();
+                let reasons: Vec<&str> = quarantined.iter().map(|q| q.reason.as_str()).collect();
+                let raws: Vec<&[u8]> = quarantined.iter().map(|q| q.raw.0.as_slice()).collect();
+                let statement = transaction.prepare_cached(QUARANTINE).await?;
+                let put = transaction.execute(&statement, &[&account.0, &keys, &reasons, &raws]).await?;
+                stored.quarantined = put as usize;
+            }
+            if let Some(to) = cursor {
+                let statement = transaction.prepare_cached(MOVE_CURSOR).await?;
+                let moved = transaction.execute(&statement, &[&account.0, &to.epoch.0, &to.cursor]).await?;
+                stored.cursor_moved = moved == 1;
+            }
+            transaction.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
+            transaction.commit().await?;
+            connection.done();
+            Ok(stored)
+        })
+        .await
+    }
+
+    /// How far a polled platform has been read; `None` before the first time.
+    pub async fn cursor(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let row =
+                connection.query_opt("SELECT cursor FROM account_cursor WHERE account_id = $1", &[&account.0]).await?;
+            connection.done();
+            Ok(row.map(|row| row.get(0)))
+        })
+        .await
+    }
+}
+
+/// The batch as columns.
+#[derive(Default)]
+struct Rows<'a> {
+    keys: Vec<&'a str>,
+    chats: Vec<&'a str>,
+    kinds: Vec<i16>,
+    bodies: Vec<Option<String>>,
+    items: Vec<Option<String>>,
+    raws: Vec<&'a [u8]>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(facts: &'a [(Inbound, RawUpdate)]) -> Self {
+        let mut rows = Self::default();
+        let mut seen = std::collections::HashSet::new();
+        for (fact, raw) in facts {
+            // The first of equal keys in a batch is the fact, the others are repeats.
+            if !seen.insert(fact.dedupe_key.as_str()) {
+                continue;
+            }
+            rows.keys.push(&fact.dedupe_key);
+            rows.chats.push(&fact.chat.key);
+            rows.kinds.push(fact.item.kind() as i16);
+            rows.bodies.push(body(&fact.item));
+            rows.items.push((fact.item.kind() != ItemKind::Ignored).then(|| item(fact)));
+            rows.raws.push(&raw.0);
+        }
+        rows
+    }
+}
+
+fn body(item: &InboundItem) -> Option<String> {
+    match item {
+        InboundItem::Message { text, .. } | InboundItem::Edit { text, .. } => Some(text::storable(text)),
+        InboundItem::Membership { .. } | InboundItem::Ignored => None,
+    }
+}
+
+fn item(fact: &Inbound) -> String {
+    let mut item = CustomerItem {
+        group: fact.chat.kind == ChatKind::Group,
+        title: fact.chat.title.as_deref().map(text::storable),
+        author_id: text::storable(&fact.author.platform_id),
+        author_name: fact.author.name.as_deref().map(text::storable),
+        ..CustomerItem::default()
+    };
+    match &fact.item {
+        InboundItem::Message { unsupported, .. } => item.unsupported = unsupported.clone(),
+        InboundItem::Edit { of_key, .. } => item.of_key = Some(of_key.clone()),
+        InboundItem::Membership { left } => item.left = Some(*left),
+        InboundItem::Ignored => {}
+    }
+    serde_json::to_string(&item).expect("strings and booleans are JSON")
+}

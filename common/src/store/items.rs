@@ -1,0 +1,50 @@
+//! The JSON of the `item` columns in `pending` and `history`: a wire format between versions of our own
+//! services, so it only ever gains optional fields.
+
+use serde::{Deserialize, Serialize};
+
+/// `pending.item` of what a customer did.
+#[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct CustomerItem {
+    /// The chat is a group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub group: bool,
+    /// The chat's title as the platform gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The platform's id of the author.
+    pub author_id: String,
+    /// The author's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author_name: Option<String>,
+    /// Message: the platform's word for content beside the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsupported: Option<String>,
+    /// Edit: dedupe key of the message that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of_key: Option<String>,
+    /// Membership: the customer can no longer be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<bool>,
+}
+
+/// `pending.item` and `history.item` of an outcome.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct OutcomeItem {
+    /// The message's seq in its chat.
+    pub of: i64,
+    /// Which part of it.
+    pub part: i16,
+    /// Of how many.
+    pub parts: i16,
+    /// `PartState` as its word.
+    pub state: String,
+    /// A reason an agent can read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The agent whose message it is: their feed gets the entry whoever has the chat now.
+    pub agent_id: i32,
+    /// The agent who decided, when a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<i32>,
+}

@@ -1,0 +1,48 @@
+//! All SQL, one file per table family. Nothing outside knows a table.
+//!
+//! Lock order, everywhere: lease → chats by id → outbox rows by id → feeds by id. The statements keep
+//! it by `ORDER BY id FOR NO KEY UPDATE` before they write; docs/data.md says why.
+
+mod accounts;
+mod agents;
+mod append;
+mod chats;
+mod connection;
+mod decisions;
+mod drain;
+mod entries;
+mod error;
+mod feeds;
+mod intake;
+mod items;
+mod lease;
+mod migrations;
+mod outbox;
+mod quarantine;
+mod sender;
+mod takeover;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;
+mod views;
+mod work;
+
+pub use accounts::{Account, NewAccount};
+pub use agents::{Agent, AgentFeed, AgentRow, Standing};
+pub use chats::Refusal;
+pub use connection::{Connection, Database, DatabaseOptions};
+pub use decisions::{Decided, Decision};
+pub use drain::Drained;
+pub use entries::{Author, Entry, EntryBody};
+pub use error::StoreError;
+pub use feeds::{FEED_PAGE, FeedEntry};
+pub use intake::{CursorMove, Stored};
+pub use items::OutcomeItem;
+pub use lease::{Lease, Raised};
+pub use migrations::{migrate, needed_version, schema_version};
+pub use outbox::{Accepted, Submission};
+pub use quarantine::QuarantineRow;
+pub use sender::{Claimed, Due, Freeze, Settlement, SlotHistory};
+pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
+
+#[cfg(test)]
+mod tests;
