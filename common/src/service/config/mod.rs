@@ -1,0 +1,186 @@
+//! Configuration: defaults, a TOML file, the environment; one typed struct, unknown keys refused.
+
+mod secret;
+mod source;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use secret::{SecretRefError, resolve_secret};
+pub use source::ConfigError;
+
+use crate::store::DatabaseOptions;
+
+/// The commented default file: every option, its default, a sentence.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// All options. Each process uses the sections it needs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the truth is.
+    pub postgres: Postgres,
+    /// Where signals and elections are.
+    pub zookeeper: ZooKeeper,
+    /// How long a lost signal can cost.
+    pub doorbell: Doorbell,
+    /// The operators' listener.
+    pub admin: Admin,
+    /// Logs.
+    pub log: Log,
+    /// Who may connect as an agent.
+    pub auth: Auth,
+    /// Serving an account.
+    pub connector: Connector,
+    /// Serving agents.
+    pub chatserver: Chatserver,
+}
+
+/// `[postgres]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Postgres {
+    pub url: String,
+    pub password: SecretString,
+    pub password_file: String,
+    pub pool_size: usize,
+    pub statement_timeout_ms: u64,
+}
+
+/// `[zookeeper]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct ZooKeeper {
+    pub connect: String,
+    pub chroot: String,
+    pub session_timeout_ms: u64,
+}
+
+/// `[doorbell]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Doorbell {
+    pub sweep_ms: u64,
+    pub sweep_without_zookeeper_ms: u64,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Plain on a terminal, JSON elsewhere.
+    Auto,
+    /// JSON lines.
+    Json,
+    /// Lines for people.
+    Plain,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Auth {
+    pub issuer: String,
+    pub audience: String,
+    pub hs256_secret: SecretString,
+    pub hs256_secret_file: String,
+    pub public_key_file: String,
+    pub public_key_algorithm: String,
+}
+
+/// `[connector]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Connector {
+    pub poll_timeout_s: u64,
+    pub in_flight: usize,
+    pub write_by_ms: u64,
+    pub answer_by_ms: u64,
+    pub retry_first_ms: u64,
+    pub retry_longest_ms: u64,
+    pub attempts: u32,
+}
+
+/// `[chatserver]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Chatserver {
+    pub listen: SocketAddr,
+    pub name: String,
+    pub origins: String,
+    pub sessions_per_agent: usize,
+    pub feed_retention_days: u32,
+}
+
+impl Config {
+    /// Reads defaults, `file` and `environment` (pairs of name and value), in this order.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let config: Self = source::merge(DEFAULT, file, environment)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key: &str, why: &str| Err(ConfigError::Value { key: key.to_owned(), why: why.to_owned() });
+        if !(1..=50).contains(&self.connector.poll_timeout_s) {
+            return refuse("connector.poll_timeout_s", "must be from 1 to 50, the longest a platform waits");
+        }
+        if self.connector.in_flight == 0 || self.connector.attempts == 0 {
+            return refuse("connector", "in_flight and attempts must be at least 1");
+        }
+        if self.connector.answer_by_ms < self.connector.write_by_ms {
+            return refuse("connector.answer_by_ms", "must not be below connector.write_by_ms");
+        }
+        if self.doorbell.sweep_ms == 0 || self.doorbell.sweep_without_zookeeper_ms == 0 {
+            return refuse("doorbell", "a sweep interval of 0 would spin; use at least 50");
+        }
+        if !self.zookeeper.chroot.starts_with('/') {
+            return refuse("zookeeper.chroot", "must start with /");
+        }
+        Ok(())
+    }
+
+    /// Options of the database for a process that calls itself `application_name`.
+    pub fn database(&self, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
+        let postgres = &self.postgres;
+        Ok(DatabaseOptions {
+            url: postgres.url.clone(),
+            password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?,
+            pool_size: postgres.pool_size,
+            application_name: application_name.to_owned(),
+            statement_timeout: Duration::from_millis(postgres.statement_timeout_ms),
+        })
+    }
+
+    /// The shared key of agents' tokens, when one is configured.
+    pub fn hs256_secret(&self) -> Result<Option<SecretString>, ConfigError> {
+        secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file)
+    }
+}

@@ -1,0 +1,81 @@
+//! Names of all metrics, once. Base units; labels are `account`, `platform`, `role`, `outcome`, `state`;
+//! never an id of a chat, a customer or a message.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use super::shutdown::Shutdown;
+
+macro_rules! names {
+    ($($(#[doc = $doc:literal])* $kind:ident $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $doc])* pub const $constant: &str = $name;)+
+
+        fn describe() {
+            $(metrics::$kind!($name, concat!($($doc),*).trim());)+
+        }
+    };
+}
+
+names! {
+    /// Version and commit of this process; always 1.
+    describe_gauge BUILD_INFO = "switchboard_build_info";
+    /// Rows stored from the platform, by item kind.
+    describe_counter INBOX_STORED = "switchboard_inbox_stored_total";
+    /// Facts delivered again and not stored again.
+    describe_counter INBOX_REPEATED = "switchboard_inbox_repeated_total";
+    /// Updates that could not be read and were put aside.
+    describe_counter QUARANTINED = "switchboard_quarantined_total";
+    /// Seconds from a batch's arrival to its commit.
+    describe_histogram INBOX_COMMIT = "switchboard_inbox_commit_seconds";
+    /// Parts waiting or under way.
+    describe_gauge OUTBOX_DEPTH = "switchboard_outbox_depth";
+    /// Age of the oldest waiting part.
+    describe_gauge OUTBOX_OLDEST = "switchboard_outbox_oldest_seconds";
+    /// Attempts ended, by outcome.
+    describe_counter OUTBOX_ATTEMPTS = "switchboard_outbox_attempts_total";
+    /// Seconds a platform call took.
+    describe_histogram PLATFORM_REQUEST = "switchboard_platform_request_seconds";
+    /// Seconds the limiter held a part back.
+    describe_histogram LIMITER_WAIT = "switchboard_limiter_wait_seconds";
+    /// 1 while this connector is the active one.
+    describe_gauge TENURE_ACTIVE = "switchboard_tenure_active";
+    /// Tenures begun by this process.
+    describe_counter TENURE_CHANGES = "switchboard_tenure_changes_total";
+    /// 1 while a ZooKeeper session lives.
+    describe_gauge ZOOKEEPER_CONNECTED = "switchboard_zookeeper_connected";
+    /// Doorbells rung, by target.
+    describe_counter DOORBELL_RINGS = "switchboard_doorbell_rings_total";
+    /// Items found by a sweep that no doorbell announced; should stay at zero.
+    describe_counter SWEEP_FOUND = "switchboard_sweep_found_total";
+    /// Database connections, by state.
+    describe_gauge POOL_CONNECTIONS = "switchboard_pool_connections";
+    /// Seconds one batch took from the pending table into the chats' logs.
+    describe_histogram DRAIN = "switchboard_drain_seconds";
+    /// Entries appended to chats' logs.
+    describe_counter ENTRIES = "switchboard_entries_total";
+    /// Agents' sockets open.
+    describe_gauge WS_SESSIONS = "switchboard_ws_sessions";
+    /// Sockets closed, by close code.
+    describe_counter WS_CLOSED = "switchboard_ws_closed_total";
+    /// Requests of agents, by type and outcome.
+    describe_counter WS_REQUESTS = "switchboard_ws_requests_total";
+    /// Seconds from an entry's commit time to its frame.
+    describe_histogram RELAY = "switchboard_relay_seconds";
+}
+
+/// Installs the recorder; call once per process.
+pub fn install(shutdown: &Shutdown) -> anyhow::Result<PrometheusHandle> {
+    let buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)?
+        .install_recorder()?;
+    describe();
+    metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let (upkeep, ending) = (handle.clone(), shutdown.clone());
+    shutdown.spawn(async move {
+        // Without upkeep the exporter's histograms grow for ever.
+        while ending.pause(std::time::Duration::from_secs(5)).await {
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}

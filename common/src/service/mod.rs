@@ -1,0 +1,10 @@
+//! What every subcommand calls: configuration, telemetry, shutdown, health, the clock of deadlines.
+
+pub mod admin;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod health;
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,25 @@
+//! Logs: JSON lines for machines, plain lines on a terminal. Never message text, names, phone numbers,
+//! tokens or raw bodies (docs/logging.md).
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use super::config::{Log, LogFormat};
+
+/// Installs the subscriber; call once per process.
+pub fn install(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.level)
+        .map_err(|error| anyhow::anyhow!("log.level \"{}\" is no filter: {error}", log.level))?;
+    let json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Plain => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let installed = match json {
+        true => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        false => builder.with_target(false).try_init(),
+    };
+    installed.map_err(|error| anyhow::anyhow!("logging: {error}"))
+}
