@@ -1,0 +1,129 @@
+//! Who should try to be active: ephemeral sequential nodes, each watching only its predecessor.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+use zookeeper_client::{Acls, Client, CreateMode, Error};
+
+use crate::ensemble::{Ensemble, Link, bounded};
+use crate::model::AccountName;
+use crate::service::shutdown::Shutdown;
+
+/// A candidate's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// First in line.
+    Lowest,
+    /// Somebody is before us.
+    Behind,
+    /// ZooKeeper does not tell.
+    Unknown,
+}
+
+pub(super) struct Candidate {
+    standing: watch::Receiver<Standing>,
+    woken: Arc<Notify>,
+}
+
+impl Candidate {
+    /// Stands for the account in every session until shutdown.
+    pub(super) fn stand(ensemble: &Ensemble, account: &AccountName, shutdown: &Shutdown) -> Self {
+        let (sender, standing) = watch::channel(Standing::Unknown);
+        let woken = Arc::new(Notify::new());
+        let line =
+            Line { directory: format!("/accounts/{account}/candidates"), standing: sender, woken: woken.clone() };
+        let (link, ending) = (ensemble.link(), shutdown.clone());
+        shutdown.spawn(async move {
+            tokio::select! {
+                () = line.stand(link) => {}
+                () = ending.wait() => {}
+            }
+        });
+        Self { standing, woken }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Waits until something changed in the line. Cancel safe.
+    pub(super) async fn changed(&self) {
+        self.woken.notified().await;
+    }
+}
+
+struct Line {
+    directory: String,
+    standing: watch::Sender<Standing>,
+    woken: Arc<Notify>,
+}
+
+impl Line {
+    async fn stand(&self, mut link: watch::Receiver<Link>) {
+        loop {
+            self.set(Standing::Unknown);
+            let Ok(current) = link.wait_for(|link| link.connected).await.map(|link| link.clone()) else { return };
+            let Some(client) = current.client else { continue };
+            let lost = async {
+                let mut link = link.clone();
+                // Ends with the session, or with the process (then the channel closes).
+                let _ = link.wait_for(|now| now.incarnation != current.incarnation || now.client.is_none()).await;
+            };
+            tokio::select! {
+                result = self.stand_session(&client) => if let Err(error) = result {
+                    tracing::debug!(%error, "standing for the account is interrupted");
+                    drop(client);
+                    // Not a wait for anything: keeps a persistent error from spinning.
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                },
+                () = lost => {}
+            }
+        }
+    }
+
+    async fn stand_session(&self, client: &Client) -> Result<(), Error> {
+        let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        bounded(client.mkdir(&self.directory, &persistent)).await?;
+        // The unique name tells our node apart if the answer to the create is lost: then another is made in
+        // a new round, and the forgotten one, never renewed in the lease, goes with the session.
+        let prefix = format!("c_{}-", Uuid::new_v4());
+        let options = CreateMode::EphemeralSequential.with_acls(Acls::anyone_all());
+        let path = format!("{}/{prefix}", self.directory);
+        let (_, sequence) = bounded(client.create(&path, b"", &options)).await?;
+        let own = format!("{prefix}{sequence}");
+        loop {
+            let mut line = bounded(client.list_children(&self.directory)).await?;
+            line.sort_by(|a, b| number(a).cmp(number(b)));
+            let Some(place) = line.iter().position(|name| *name == own) else {
+                return Ok(()); // somebody removed our node: stand again
+            };
+            let Some(before) = place.checked_sub(1) else {
+                self.set(Standing::Lowest);
+                let (stat, watcher) =
+                    bounded(client.check_and_watch_stat(&format!("{}/{own}", self.directory))).await?;
+                if stat.is_some() {
+                    watcher.changed().await;
+                }
+                return Ok(());
+            };
+            self.set(Standing::Behind);
+            let predecessor = format!("{}/{}", self.directory, line[before]);
+            let (stat, watcher) = bounded(client.check_and_watch_stat(&predecessor)).await?;
+            if stat.is_some() {
+                watcher.changed().await;
+            }
+        }
+    }
+
+    fn set(&self, standing: Standing) {
+        if self.standing.send_if_modified(|now| std::mem::replace(now, standing) != standing) {
+            self.woken.notify_one();
+        }
+    }
+}
+
+/// The sequence number at the end of a node's name; it sorts as text.
+fn number(name: &str) -> &str {
+    name.rsplit('-').next().unwrap_or(name)
+}
