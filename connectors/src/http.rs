@@ -1,0 +1,156 @@
+//! The HTTP client of a connector: one exchange a call, no hidden repeats, and a body that is not written
+//! after its deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use switchboard_common::faults::point;
+use switchboard_common::service::clock::Moment;
+
+/// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
+const ANSWER_MAX: usize = 8 << 20;
+
+/// The process's HTTP client.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+/// When an exchange must end, and until when its first byte may be written.
+#[derive(Clone, Debug)]
+pub struct Deadline {
+    /// No byte is written after this: the fence of a claim.
+    pub write_by: Moment,
+    /// After this nobody waits for the answer.
+    pub answer_by: Moment,
+}
+
+impl Deadline {
+    /// A deadline for an exchange that no claim guards.
+    pub fn of(span: Duration) -> Self {
+        let end = Moment::now() + span;
+        Self { write_by: end, answer_by: end }
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct HttpAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Seconds of a `Retry-After` header.
+    pub retry_after: Option<u64>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// Not one byte of the request was written: name, connection or TLS failed, or the deadline had passed.
+    #[error("nothing was sent: {0}")]
+    Unsent(String),
+    /// The request was written at least in part, and no whole answer came back.
+    #[error("no answer: {0}")]
+    Unanswered(String),
+}
+
+impl Http {
+    /// Makes the client.
+    pub fn new() -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
+            // E18: a repeat that the ledger and the limiter never saw is a call too many.
+            .retry(reqwest::retry::never())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(3))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .tcp_nodelay(true)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    /// Posts JSON to `url` and reads the answer whole. The URL may hold a token: it is in no error.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        json: Vec<u8>,
+        deadline: &Deadline,
+    ) -> Result<HttpAnswer, HttpError> {
+        let written = Arc::new(AtomicBool::new(false));
+        let mut request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, json.len())
+            .body(guarded_body(json, deadline.write_by, written.clone()));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let exchange = async {
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            let retry_after =
+                response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+            read_bounded(response).await.map(|body| HttpAnswer { status, retry_after, body })
+        };
+        match tokio::time::timeout(deadline.answer_by.remaining(), exchange).await {
+            Ok(Ok(answer)) => Ok(answer),
+            failed => {
+                let why = match failed {
+                    Ok(Err(error)) => words(error),
+                    _ => {
+                        // The whole request is out, the answer is not here, nothing is recorded yet.
+                        point("S5");
+                        "the platform did not answer in time".to_owned()
+                    }
+                };
+                match written.load(Ordering::SeqCst) {
+                    true => Err(HttpError::Unanswered(why)),
+                    false => Err(HttpError::Unsent(why)),
+                }
+            }
+        }
+    }
+}
+
+/// A body of one piece that checks the fence in the moment in which the connection asks for it. The head of
+/// the request is flushed together with it, so a refusal here means that nothing was written.
+fn guarded_body(json: Vec<u8>, write_by: Moment, written: Arc<AtomicBool>) -> reqwest::Body {
+    reqwest::Body::wrap_stream(stream::once(async move {
+        if !write_by.is_ahead() {
+            return Err(std::io::Error::other("the claim's write_by had passed"));
+        }
+        written.store(true, Ordering::SeqCst);
+        Ok(Bytes::from(json))
+    }))
+}
+
+async fn read_bounded(mut response: reqwest::Response) -> Result<Bytes, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_MAX {
+            break; // cut short: it will not parse
+        }
+    }
+    Ok(Bytes::from(body))
+}
+
+/// The error's words without the URL.
+fn words(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    words
+}

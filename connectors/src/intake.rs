@@ -1,0 +1,188 @@
+//! Updates in: poll → raw update → parse → store → ring.
+//!
+//! The platform is told that we have an update only by the next poll's cursor, and that cursor is the
+//! committed one: stored in the same transaction as the rows, and only under the tenure's epoch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use switchboard_common::doorbell::Doorbells;
+use switchboard_common::faults::{Sabotage, point, sabotaged};
+use switchboard_common::model::{Epoch, Inbound, Quarantined, RawUpdate};
+use switchboard_common::service::health::Health;
+use switchboard_common::service::metrics::{INBOX_COMMIT, INBOX_REPEATED, INBOX_STORED, QUARANTINED};
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::{Account, CursorMove, Database, StoreError, Stored};
+
+use crate::platform::{Platform, PollError};
+
+/// Takes in what one account's platform tells.
+#[derive(Clone)]
+pub struct Intake {
+    /// The account.
+    pub account: Account,
+    /// Its platform.
+    pub platform: Arc<dyn Platform>,
+    /// Where rows go.
+    pub database: Database,
+    /// Whom to ring.
+    pub doorbells: Doorbells,
+    /// Where trouble is shown.
+    pub health: Health,
+}
+
+/// Pauses after trouble double from the first to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Another reader of the same account: 5-30 s is what the platform's own advice comes to.
+const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
+/// Credentials refused: an operator must act, so there is no hurry.
+const DOWN_PAUSE: Duration = Duration::from_secs(30);
+
+impl Intake {
+    /// Polls for one tenure, until it ends.
+    pub async fn poll(&self, epoch: Epoch, wait: Duration, ending: &Shutdown) {
+        let mut cursor = self.committed_cursor(ending).await;
+        let mut pause = PAUSES.0;
+        while !ending.has_begun() {
+            let begun = Instant::now();
+            let polled = tokio::select! {
+                polled = self.platform.poll(cursor.as_deref(), wait) => polled,
+                () = ending.wait() => return,
+            };
+            let batch = match polled {
+                Ok(batch) => batch,
+                Err(error) => {
+                    ending.pause(self.trouble(&error, &mut pause)).await;
+                    continue;
+                }
+            };
+            self.health.set("platform", true, "answers");
+            let Some(next) = batch.next else {
+                // An empty answer before its time: do not hammer.
+                if begun.elapsed() < PAUSES.0 {
+                    ending.pause(PAUSES.0).await;
+                }
+                continue;
+            };
+            if sabotaged(Sabotage::AckBeforeCommit) {
+                let _ = self.platform.poll(Some(&next), Duration::ZERO).await;
+            }
+            point("P3");
+            match self.take_in(&batch.updates, Some(&CursorMove { epoch, cursor: next.clone() })).await {
+                Ok(stored) if !stored.cursor_moved => {
+                    tracing::warn!(epoch = epoch.0, "the tenure is over: the poll position was not moved");
+                    ending.begin();
+                }
+                Ok(stored) => {
+                    point("P4");
+                    pause = PAUSES.0;
+                    let again = cursor.as_ref() == Some(&next) || stored.new + stored.quarantined == 0;
+                    cursor = Some(next);
+                    if again && begun.elapsed() < PAUSES.0 {
+                        ending.pause(PAUSES.0).await;
+                    }
+                }
+                // Not acknowledged: the platform gives the batch again, and what was stored is a repeat then.
+                Err(error) => {
+                    tracing::warn!(%error, updates = batch.updates.len(), "updates could not be stored; they will be asked for again");
+                    ending.pause(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                    cursor = self.committed_cursor(ending).await;
+                }
+            }
+        }
+    }
+
+    /// Stores updates, whatever they are; when this returns they may be acknowledged.
+    pub async fn take_in(&self, updates: &[RawUpdate], cursor: Option<&CursorMove>) -> Result<Stored, StoreError> {
+        let begun = Instant::now();
+        let mut facts: Vec<(Inbound, RawUpdate)> = Vec::with_capacity(updates.len());
+        let mut aside = Vec::new();
+        for raw in updates {
+            match self.platform.parse(raw) {
+                Ok(read) => facts.extend(read.into_iter().map(|fact| (fact, raw.clone()))),
+                Err(error) => aside.push(quarantined(raw, error.0)),
+            }
+        }
+        let stored = match self.database.store_inbound(self.account.id, &facts, &aside, cursor).await {
+            Err(error) if !error.is_unavailable() => self.one_by_one(facts, aside, cursor, error).await?,
+            other => other?,
+        };
+        point("W5");
+        self.doorbells.ring_chatservers();
+        metrics::histogram!(INBOX_COMMIT).record(begun.elapsed());
+        metrics::counter!(INBOX_STORED).increment(stored.new as u64);
+        metrics::counter!(INBOX_REPEATED).increment(stored.repeated as u64);
+        if stored.quarantined > 0 {
+            metrics::counter!(QUARANTINED).increment(stored.quarantined as u64);
+            tracing::warn!(count = stored.quarantined, "updates put into quarantine: see `switchboard inbox list`");
+        }
+        Ok(stored)
+    }
+
+    /// The database refuses the batch itself: one poisonous row must not hold up the others.
+    async fn one_by_one(
+        &self,
+        facts: Vec<(Inbound, RawUpdate)>,
+        mut aside: Vec<Quarantined>,
+        cursor: Option<&CursorMove>,
+        error: StoreError,
+    ) -> Result<Stored, StoreError> {
+        tracing::warn!(%error, "a batch was refused; storing its updates one by one");
+        let mut total = Stored::default();
+        for fact in facts {
+            match self.database.store_inbound(self.account.id, std::slice::from_ref(&fact), &[], None).await {
+                Ok(stored) => {
+                    total.new += stored.new;
+                    total.repeated += stored.repeated;
+                }
+                Err(error) if error.is_unavailable() => return Err(error),
+                Err(error) => aside.push(quarantined(&fact.1, format!("the database refuses it: {error}"))),
+            }
+        }
+        let last = self.database.store_inbound(self.account.id, &[], &aside, cursor).await?;
+        Ok(Stored { new: total.new, repeated: total.repeated, ..last })
+    }
+
+    async fn committed_cursor(&self, ending: &Shutdown) -> Option<String> {
+        loop {
+            match self.database.cursor(self.account.id).await {
+                Ok(cursor) => return cursor,
+                Err(error) => {
+                    tracing::warn!(%error, "the poll position could not be read");
+                    if !ending.pause(PAUSES.0).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Shows the trouble and says how long to pause.
+    fn trouble(&self, error: &PollError, pause: &mut Duration) -> Duration {
+        self.health.set("platform", !matches!(error, PollError::AccountDown(_)), error.to_string());
+        match error {
+            PollError::Throttled(span) => *span,
+            PollError::Conflict(_) => {
+                tracing::error!(%error, "somebody else reads this account's updates: stop the other program or revoke the token");
+                CONFLICT_PAUSE
+            }
+            PollError::AccountDown(_) => {
+                tracing::error!(%error, "the platform refuses the account");
+                DOWN_PAUSE
+            }
+            PollError::Trouble(_) => {
+                tracing::warn!(%error, "polling failed");
+                let now = *pause;
+                *pause = (now * 2).min(PAUSES.1);
+                now
+            }
+        }
+    }
+}
+
+fn quarantined(raw: &RawUpdate, reason: String) -> Quarantined {
+    let hash: String = Sha256::digest(&raw.0).iter().map(|byte| format!("{byte:02x}")).collect();
+    Quarantined { dedupe_key: format!("q:{hash}"), reason, raw: raw.clone() }
+}

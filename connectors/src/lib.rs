@@ -1,0 +1,15 @@
+//! Serves one account: takes its updates in, sends its parts out.
+//!
+//! A message's way in: [`intake`] (poll → raw update → parse → store → ring). A part's way out: [`sender`]
+//! (due → limiter → claim → step → platform → settle). [`platform`] is the contract each folder of
+//! [`platforms`] fulfils; it knows neither SQL nor ZooKeeper, has no loop and never waits.
+
+mod http;
+pub mod intake;
+pub mod limiter;
+pub mod platform;
+pub mod platforms;
+pub mod sender;
+mod serve;
+
+pub use serve::{ConnectorOptions, serve};

@@ -1,0 +1,251 @@
+//! Limits: a sliding log of held slots for every limit and scope.
+//!
+//! A slot is taken before the first byte of an exchange and freed one window after its **answer** (never
+//! answered: one window after `answer_by`). So whenever the platform's own clock counts an exchange, between
+//! our first byte and our reading of the answer, no window of its clock ever holds more than the limit,
+//! however the network bunches calls. (A plain bucket of 30 a second lets 60 through in one second.)
+//! governor only spaces the starts evenly, so that a burst does not spend a whole window at once.
+//!
+//! The log proves the limit only if it survives: [`Limiter::restore`] rebuilds it from the attempts table
+//! after a takeover, before the first send.
+
+use std::collections::{HashMap, VecDeque};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use switchboard_common::model::FreezeScope;
+use switchboard_common::service::clock::Moment;
+use switchboard_common::store::{Freeze, SlotHistory};
+
+use crate::platform::{Limit, Scope};
+
+/// The limiter of one account.
+pub struct Limiter {
+    limits: Vec<Limit>,
+    logs: HashMap<Key, Log>,
+    freezes: HashMap<FreezeScope, Moment>,
+    pace: Option<DefaultDirectRateLimiter>,
+}
+
+/// A limit in one scope: its place in the list, and the chat unless it counts for the account.
+type Key = (usize, Option<String>);
+
+#[derive(Default)]
+struct Log {
+    /// Exchanges whose answer is still to come.
+    held: usize,
+    /// When each answered exchange leaves the window, in order.
+    freed_at: VecDeque<Moment>,
+}
+
+impl Log {
+    fn used(&mut self, now: Moment) -> usize {
+        while self.freed_at.front().is_some_and(|at| *at <= now) {
+            self.freed_at.pop_front();
+        }
+        self.held + self.freed_at.len()
+    }
+}
+
+/// A place in every window an exchange counts in. Give it back with [`Limiter::answered`].
+#[derive(Debug)]
+#[must_use = "a slot that is not given back is held for ever"]
+pub struct Slot {
+    keys: Vec<Key>,
+}
+
+impl Limiter {
+    /// A limiter for `limits`; empty, so [`restore`](Self::restore) it before use.
+    pub fn new(limits: &[Limit]) -> Self {
+        let account = limits.iter().find(|limit| limit.scope == Scope::Account);
+        let pace =
+            account.and_then(|limit| Quota::with_period(limit.window / limit.count.max(1) as u32)).map(|quota| {
+                // One at a time: a fresh bucket would otherwise be full.
+                RateLimiter::direct(quota.allow_burst(NonZeroU32::MIN))
+            });
+        Self { limits: limits.to_vec(), logs: HashMap::new(), freezes: HashMap::new(), pace }
+    }
+
+    /// The longest window: how far back attempts matter.
+    pub fn longest_window(&self) -> Duration {
+        self.limits.iter().map(|limit| limit.window).max().unwrap_or_default()
+    }
+
+    /// Rebuilds the log from what earlier tenures did.
+    pub fn restore(&mut self, past: &[SlotHistory], freezes: &[Freeze], scope_of: impl Fn(&str) -> Scope) {
+        let now = Moment::now();
+        for exchange in past {
+            for key in self.keys(&exchange.chat_key, scope_of(&exchange.chat_key)) {
+                let window = self.limits[key.0].window;
+                let ended = match exchange.ended_ago {
+                    ago if ago >= 0.0 => now - Duration::from_secs_f64(ago),
+                    ahead => now + Duration::from_secs_f64(-ahead),
+                };
+                self.logs.entry(key).or_default().freed_at.push_back(ended + window);
+            }
+        }
+        for log in self.logs.values_mut() {
+            log.freed_at.make_contiguous().sort();
+        }
+        for freeze in freezes {
+            self.freeze(freeze.scope.clone(), freeze.remaining);
+        }
+    }
+
+    /// Takes a slot for a chat, or says how long to wait for one; `None`: until an answer comes.
+    pub fn take(&mut self, chat_key: &str, scope: Scope) -> Result<Slot, Option<Duration>> {
+        let now = Moment::now();
+        self.freezes.retain(|_, until| *until > now);
+        let frozen = [FreezeScope::Account, FreezeScope::Chat(chat_key.to_owned())]
+            .iter()
+            .filter_map(|scope| self.freezes.get(scope))
+            .max();
+        if let Some(until) = frozen {
+            return Err(Some(until.remaining()));
+        }
+        let keys = self.keys(chat_key, scope);
+        for key in &keys {
+            let limit = self.limits[key.0].count;
+            if let Some(log) = self.logs.get_mut(key)
+                && log.used(now) >= limit
+            {
+                return Err(log.freed_at.front().map(|at| at.remaining()));
+            }
+        }
+        if let Some(Err(early)) = self.pace.as_ref().map(RateLimiter::check) {
+            return Err(Some(early.wait_time_from(DefaultClock::default().now())));
+        }
+        for key in &keys {
+            self.logs.entry(key.clone()).or_default().held += 1;
+        }
+        Ok(Slot { keys })
+    }
+
+    /// The exchange was answered, or will not be: its slots free one window from now.
+    pub fn answered(&mut self, slot: Slot) {
+        let now = Moment::now();
+        for key in slot.keys {
+            let window = self.limits[key.0].window;
+            if let Some(log) = self.logs.get_mut(&key) {
+                log.held -= 1;
+                log.freed_at.push_back(now + window);
+            }
+        }
+    }
+
+    /// The exchange never began: its slots are free at once.
+    pub fn unused(&mut self, slot: Slot) {
+        for key in slot.keys {
+            if let Some(log) = self.logs.get_mut(&key) {
+                log.held -= 1;
+            }
+        }
+    }
+
+    /// The platform said to stop (429). The answer does not say for whom: the chat is held first, and the
+    /// account when another chat is told to stop while one is held. Returns what was held, to be stored.
+    pub fn throttled(&mut self, chat_key: &str, retry_after: Duration) -> FreezeScope {
+        let chat = FreezeScope::Chat(chat_key.to_owned());
+        let now = Moment::now();
+        let another = self.freezes.iter().any(|(scope, until)| *scope != chat && *until > now);
+        let scope = if another { FreezeScope::Account } else { chat };
+        self.freeze(scope.clone(), retry_after);
+        scope
+    }
+
+    fn freeze(&mut self, scope: FreezeScope, remaining: Duration) {
+        let until = Moment::now() + remaining;
+        let known = self.freezes.entry(scope).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// Forgets chats that no window remembers.
+    pub fn tidy(&mut self) {
+        let now = Moment::now();
+        self.logs.retain(|_, log| log.used(now) > 0);
+    }
+
+    fn keys(&self, chat_key: &str, scope: Scope) -> Vec<Key> {
+        let counts = |limit: &Limit| limit.scope == Scope::Account || limit.scope == scope;
+        let key =
+            |(place, limit): (usize, &Limit)| (place, (limit.scope != Scope::Account).then(|| chat_key.to_owned()));
+        self.limits.iter().enumerate().filter(|(_, limit)| counts(limit)).map(key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(window_ms: u64) -> [Limit; 2] {
+        let window = Duration::from_millis(window_ms);
+        [Limit { count: 3, window, scope: Scope::Account }, Limit { count: 1, window, scope: Scope::Chat }]
+    }
+
+    fn unpaced(limits: &[Limit]) -> Limiter {
+        Limiter { pace: None, ..Limiter::new(limits) }
+    }
+
+    #[test]
+    fn a_slot_is_held_until_a_window_after_the_answer() {
+        let mut limiter = unpaced(&limits(3_600_000));
+        let slot = limiter.take("a", Scope::Chat).expect("the first is free");
+        assert!(matches!(limiter.take("a", Scope::Chat), Err(None)), "not answered: nobody knows until when");
+        limiter.answered(slot);
+        let wait = limiter.take("a", Scope::Chat).expect_err("the window still holds it").expect("and ends");
+        assert!(wait > Duration::from_secs(3590), "{wait:?}");
+    }
+
+    #[test]
+    fn the_account_counts_all_chats_and_a_refused_chat_takes_nothing() {
+        let mut limiter = unpaced(&limits(3_600_000));
+        let _a = limiter.take("a", Scope::Chat).expect("free");
+        let _refused = limiter.take("a", Scope::Chat).expect_err("the chat is full");
+        let _b = limiter.take("b", Scope::Chat).expect("free");
+        let _c = limiter.take("c", Scope::Chat).expect("the refused one took no slot");
+        assert!(limiter.take("d", Scope::Chat).is_err(), "three of three");
+    }
+
+    #[test]
+    fn an_unused_slot_is_free_at_once() {
+        let mut limiter = unpaced(&limits(3_600_000));
+        let slot = limiter.take("a", Scope::Chat).expect("free");
+        limiter.unused(slot);
+        assert!(limiter.take("a", Scope::Chat).is_ok());
+    }
+
+    #[test]
+    fn a_restored_log_counts_what_others_did() {
+        let mut limiter = unpaced(&limits(60_000));
+        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), ended_ago };
+        limiter.restore(&[past("a", 1.0), past("b", 59.0), past("c", -5.0)], &[], |_| Scope::Chat);
+        let wait = limiter.take("d", Scope::Chat).expect_err("three of three").expect("known");
+        assert!(wait <= Duration::from_secs(1), "b leaves first: {wait:?}");
+        let mut fresh = unpaced(&limits(60_000));
+        fresh.restore(&[past("a", 61.0)], &[], |_| Scope::Chat);
+        assert!(fresh.take("a", Scope::Chat).is_ok(), "long gone");
+    }
+
+    #[test]
+    fn a_429_holds_the_chat_and_a_second_chats_429_the_account() {
+        let mut limiter = unpaced(&limits(1));
+        let hour = Duration::from_secs(3600);
+        assert_eq!(limiter.throttled("a", hour), FreezeScope::Chat("a".to_owned()));
+        assert!(limiter.take("a", Scope::Chat).is_err());
+        let slot = limiter.take("b", Scope::Chat).expect("only a is held");
+        limiter.unused(slot);
+        assert_eq!(limiter.throttled("b", hour), FreezeScope::Account);
+        assert!(limiter.take("c", Scope::Chat).is_err(), "now all are");
+    }
+
+    #[test]
+    fn starts_are_spaced() {
+        let limit = [Limit { count: 2, window: Duration::from_secs(3600), scope: Scope::Account }];
+        let mut limiter = Limiter::new(&limit);
+        let _first = limiter.take("a", Scope::Chat).expect("free");
+        let wait = limiter.take("b", Scope::Chat).expect_err("too soon after the first").expect("known");
+        assert!(wait > Duration::from_secs(1700), "{wait:?}");
+    }
+}

@@ -1,0 +1,209 @@
+//! The contract between a platform's folder and the connector.
+//!
+//! **`fn` is pure; `async fn` is one exchange with the platform.** No loop, retry, sleep, SQL or znode in a
+//! platform's folder: [`crate::intake`] and [`crate::sender`] own those once, for all.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use switchboard_common::model::{Capabilities, Epoch, Inbound, RawUpdate};
+
+pub use crate::http::{Deadline, Http};
+
+/// One platform: what it is called, what it allows, how to open an account of it.
+pub struct PlatformSpec {
+    /// Config value, znode segment, metric label.
+    pub name: &'static str,
+    /// Ceilings as the platform publishes them.
+    pub limits: &'static [Limit],
+    /// Longest text of one part, UTF-16 code units.
+    pub text_max_utf16: usize,
+    /// Checks an account's settings and opens it.
+    pub open: fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>,
+}
+
+impl PlatformSpec {
+    /// What the chatserver must know before it queues a message.
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities { text_max_utf16: self.text_max_utf16 }
+    }
+}
+
+/// At most `count` exchanges in any `window`, in each `scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Exchanges.
+    pub count: usize,
+    /// In any window of this length.
+    pub window: Duration,
+    /// Counted for what.
+    pub scope: Scope,
+}
+
+/// What a limit counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The whole account.
+    Account,
+    /// Each private chat.
+    Chat,
+    /// Each group.
+    Group,
+}
+
+/// The account's own options, as the operator set them.
+pub type Settings = serde_json::Map<String, Value>;
+
+/// An option that is wrong, and what would be right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SettingsError(pub String);
+
+/// An account of a platform.
+#[async_trait]
+pub trait Platform: Send + Sync {
+    /// Reads an update; pure. Nothing of interest is an [`InboundItem::Ignored`](switchboard_common::model::InboundItem).
+    fn parse(&self, update: &RawUpdate) -> Result<Vec<Inbound>, ParseError>;
+
+    /// Rendering: the next call of a part, given the answers so far; pure.
+    fn step(&self, part: &Outbound, answers: &[Answer]) -> Step;
+
+    /// Which limits count for a chat.
+    fn scope(&self, chat_key: &str) -> Scope;
+
+    /// Asks for updates after `cursor`, waiting up to `wait` for the first.
+    async fn poll(&self, cursor: Option<&str>, wait: Duration) -> Result<Batch, PollError>;
+
+    /// One call. No byte is written once `deadline` has passed.
+    async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError>;
+
+    /// Asks the platform who we are: proves that it can be reached and takes our credentials.
+    async fn probe(&self) -> Result<(), PollError>;
+}
+
+/// A part to be sent.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    /// The chat as the platform names it.
+    pub chat_key: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One request to the platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The platform's name of the method.
+    pub method: &'static str,
+    /// Its body.
+    pub body: Value,
+    /// The tenure on whose behalf it is made.
+    pub epoch: Option<Epoch>,
+}
+
+/// What a part needs next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// The call that delivers it: the only at-most-once zone.
+    Deliver(Call),
+    /// It cannot be delivered.
+    Refuse(Refusal),
+    /// It was delivered, under this id.
+    Done {
+        /// The platform's id of the part.
+        platform_id: String,
+    },
+}
+
+/// What the platform answered to a call that it did not refuse for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Taken, under this id.
+    Sent {
+        /// The platform's id of the part.
+        platform_id: String,
+    },
+    /// Not taken: the chat has another key now, use that.
+    Moved {
+        /// The new key.
+        chat_key: String,
+    },
+}
+
+/// Why a call did not bring an answer; each names the next move.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SendError {
+    /// Hold the limiter; spends no attempt.
+    #[error("throttled for {retry_after:?}")]
+    Throttled {
+        /// As the platform says.
+        retry_after: Option<Duration>,
+    },
+    /// Certainly not delivered: try again, with back-off.
+    #[error("not sent: {0}")]
+    NotSent(String),
+    /// May have arrived: never resend blindly.
+    #[error("unclear: {0}")]
+    Unclear(String),
+    /// Final.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// Token revoked, account blocked: stop the outbox, change health.
+    #[error("account down: {0}")]
+    AccountDown(String),
+}
+
+/// Final reasons, readable to an agent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The customer blocked us.
+    #[error("the customer has blocked this account")]
+    Blocked,
+    /// The platform does not know the chat, or the customer never wrote to us.
+    #[error("the platform does not let this account write to this chat")]
+    Unreachable,
+    /// The customer's account is gone.
+    #[error("the customer's account no longer exists")]
+    Gone,
+    /// We may not write in this group.
+    #[error("this account may not write in this group")]
+    NoRights,
+    /// The text is not acceptable.
+    #[error("the platform does not accept this text: {0}")]
+    Content(String),
+    /// Anything else the platform says.
+    #[error("the platform refused: {0}")]
+    Other(String),
+}
+
+/// What a poll brought.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The updates, raw, in the platform's order.
+    pub updates: Vec<RawUpdate>,
+    /// Where to go on once they are stored; `None` when nothing moved.
+    pub next: Option<String>,
+}
+
+/// Why a poll brought nothing.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PollError {
+    /// Try again after a pause.
+    #[error("{0}")]
+    Trouble(String),
+    /// The platform says when.
+    #[error("throttled for {0:?}")]
+    Throttled(Duration),
+    /// Somebody else reads this account's updates.
+    #[error("{0}")]
+    Conflict(String),
+    /// Credentials are refused: an operator must act.
+    #[error("{0}")]
+    AccountDown(String),
+}
+
+/// An update that cannot be read. Says where, never what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParseError(pub String);

@@ -1,0 +1,85 @@
+//! Telegram, through its Bot API. README.md beside this file says which documents were read.
+
+mod net;
+mod parse;
+mod render;
+mod wire;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use switchboard_common::model::{Inbound, RawUpdate};
+use switchboard_common::service::config::resolve_secret;
+
+use crate::platform::{
+    Answer, Batch, Call, Deadline, Http, Limit, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope,
+    SendError, Settings, SettingsError, Step,
+};
+
+/// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
+/// second over all, one a second in a chat, 20 a minute in a group. Text: `sendMessage`, 1-4096 characters, counted in
+/// UTF-16 code units.
+pub const SPEC: PlatformSpec = PlatformSpec {
+    name: "telegram",
+    limits: &[
+        Limit { count: 30, window: Duration::from_secs(1), scope: Scope::Account },
+        Limit { count: 1, window: Duration::from_secs(1), scope: Scope::Chat },
+        Limit { count: 20, window: Duration::from_secs(60), scope: Scope::Group },
+    ],
+    text_max_utf16: 4096,
+    open,
+};
+
+/// An account: one bot.
+pub(super) struct Telegram {
+    http: Http,
+    base_url: String,
+    token: SecretString,
+}
+
+const SETTINGS: &str = "token (a reference: file:/path or env:NAME) and base_url (optional)";
+
+fn open(settings: &Settings, http: Http) -> Result<Box<dyn Platform>, SettingsError> {
+    let text = |key: &str| settings.get(key).and_then(|value| value.as_str());
+    if let Some(unknown) = settings.keys().find(|key| !["token", "base_url"].contains(&key.as_str())) {
+        return Err(SettingsError(format!("telegram has no setting \"{unknown}\"; it has {SETTINGS}")));
+    }
+    let reference = text("token").ok_or_else(|| SettingsError(format!("telegram needs {SETTINGS}")))?;
+    let token = resolve_secret(reference).map_err(|error| SettingsError(format!("token: {error}")))?;
+    let base_url = text("base_url").unwrap_or("https://api.telegram.org").trim_end_matches('/').to_owned();
+    if !base_url.starts_with("https://") && !base_url.starts_with("http://") {
+        return Err(SettingsError(format!(
+            "base_url \"{base_url}\" must start with https:// (or http:// for a local server)"
+        )));
+    }
+    Ok(Box::new(Telegram { http, base_url, token }))
+}
+
+#[async_trait]
+impl Platform for Telegram {
+    fn parse(&self, update: &RawUpdate) -> Result<Vec<Inbound>, ParseError> {
+        parse::update(update)
+    }
+
+    fn step(&self, part: &Outbound, answers: &[Answer]) -> Step {
+        render::step(part, answers)
+    }
+
+    fn scope(&self, chat_key: &str) -> Scope {
+        // Groups and channels have negative ids.
+        if chat_key.starts_with('-') { Scope::Group } else { Scope::Chat }
+    }
+
+    async fn poll(&self, cursor: Option<&str>, wait: Duration) -> Result<Batch, PollError> {
+        self.get_updates(cursor, wait).await
+    }
+
+    async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError> {
+        self.call(call, deadline).await
+    }
+
+    async fn probe(&self) -> Result<(), PollError> {
+        self.get_me().await
+    }
+}

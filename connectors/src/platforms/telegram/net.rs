@@ -1,0 +1,149 @@
+//! The only file that touches the network: one exchange each, and what comes back sorted into what to do next.
+//!
+//! teloxide's own networking is not used: it sleeps ten seconds on a 5xx before it returns, and it drops the
+//! HTTP status that tells an unclear answer from a refusal (docs/decisions/0002-teloxide.md).
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::value::RawValue;
+use switchboard_common::model::RawUpdate;
+use teloxide::payloads::{GetUpdates, GetUpdatesSetters};
+use teloxide::types::AllowedUpdate;
+
+use super::Telegram;
+use super::wire::{Envelope, SentMessage, UpdateId};
+use crate::http::{Deadline, HttpAnswer, HttpError};
+use crate::platform::{Answer, Batch, Call, PollError, Refusal, SendError};
+
+impl Telegram {
+    async fn post(
+        &self,
+        method: &str,
+        body: Vec<u8>,
+        headers: &[(&'static str, String)],
+        deadline: &Deadline,
+    ) -> Result<HttpAnswer, HttpError> {
+        let url = format!("{}/bot{}/{method}", self.base_url, self.token.expose_secret());
+        self.http.post(&url, headers, body, deadline).await
+    }
+
+    pub(super) async fn call(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError> {
+        let body = call.body.to_string().into_bytes();
+        // Lets the simulator's log tell tenures apart; the fault tests' builds only.
+        let headers: Vec<_> = call
+            .epoch
+            .filter(|_| cfg!(feature = "faults"))
+            .map(|epoch| ("x-switchboard-epoch", epoch.to_string()))
+            .into_iter()
+            .collect();
+        match self.post(call.method, body, &headers, deadline).await {
+            Ok(answer) => classify(answer.status, answer.retry_after, &answer.body),
+            Err(HttpError::Unsent(why)) => Err(SendError::NotSent(why)),
+            Err(HttpError::Unanswered(why)) => Err(SendError::Unclear(why)),
+        }
+    }
+
+    pub(super) async fn get_updates(&self, cursor: Option<&str>, wait: Duration) -> Result<Batch, PollError> {
+        let mut request = GetUpdates::new().timeout(wait.as_secs() as u32).limit(100).allowed_updates(vec![
+            AllowedUpdate::Message,
+            AllowedUpdate::EditedMessage,
+            AllowedUpdate::MyChatMember,
+        ]);
+        request.offset = cursor.and_then(|cursor| cursor.parse().ok());
+        let body = serde_json::to_vec(&request).map_err(|error| PollError::Trouble(error.to_string()))?;
+        // The platform holds the call open for `wait`; a read past it is a broken connection.
+        let deadline = Deadline::of(wait + Duration::from_secs(10));
+        let answer =
+            self.post("getUpdates", body, &[], &deadline).await.map_err(|e| PollError::Trouble(e.to_string()))?;
+        let result = poll_result(&answer)?;
+        let updates: Vec<&RawValue> = serde_json::from_str(result.get())
+            .map_err(|error| PollError::Trouble(format!("getUpdates: unreadable result: {error}")))?;
+        // Ids may restart at a lower number after a quiet week: go on after the last one, whatever it is.
+        let last = updates.iter().rev().find_map(|raw| serde_json::from_str::<UpdateId>(raw.get()).ok());
+        Ok(Batch {
+            updates: updates.iter().map(|raw| RawUpdate(raw.get().as_bytes().to_vec())).collect(),
+            next: last.map(|last| (last.update_id + 1).to_string()),
+        })
+    }
+
+    pub(super) async fn get_me(&self) -> Result<(), PollError> {
+        let deadline = Deadline::of(Duration::from_secs(10));
+        let answer =
+            self.post("getMe", b"{}".to_vec(), &[], &deadline).await.map_err(|e| PollError::Trouble(e.to_string()))?;
+        poll_result(&answer).map(drop)
+    }
+}
+
+/// What a poll or probe may return, or why not.
+fn poll_result(answer: &HttpAnswer) -> Result<&RawValue, PollError> {
+    let Ok(envelope) = serde_json::from_slice::<Envelope>(&answer.body) else {
+        return Err(PollError::Trouble(format!("HTTP {} without a Bot API answer", answer.status)));
+    };
+    if let (true, Some(result)) = (envelope.ok, envelope.result) {
+        return Ok(result);
+    }
+    let words = format!("HTTP {}: {}", answer.status, envelope.description);
+    Err(match envelope.error_code.unwrap_or(answer.status) {
+        401 | 404 => PollError::AccountDown(format!("{words}: the token is wrong or revoked; set a new one")),
+        409 => PollError::Conflict(words),
+        429 => {
+            let seconds = envelope.parameters.retry_after.or(answer.retry_after).unwrap_or(1);
+            PollError::Throttled(Duration::from_secs(seconds))
+        }
+        _ => PollError::Trouble(words),
+    })
+}
+
+/// The answer to a send. By code first and by lower-cased words second: descriptions change their wording.
+pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Result<Answer, SendError> {
+    let envelope = match serde_json::from_slice::<Envelope>(body) {
+        Ok(envelope) => envelope,
+        // Not the Bot API speaking. A gateway's 413 is an answer all the same; anything else tells nothing.
+        Err(_) if status == 413 => return Err(SendError::Refused(Refusal::Content("it is too large".to_owned()))),
+        Err(_) if status == 429 => {
+            return Err(SendError::Throttled { retry_after: retry_after.map(Duration::from_secs) });
+        }
+        Err(_) => return Err(SendError::Unclear(format!("HTTP {status} without a Bot API answer"))),
+    };
+    if envelope.ok {
+        return match envelope.result.and_then(|raw| serde_json::from_str::<SentMessage>(raw.get()).ok()) {
+            Some(sent) => Ok(Answer::Sent { platform_id: sent.message_id.to_string() }),
+            None => Err(SendError::Unclear("accepted, but without a message id".to_owned())),
+        };
+    }
+    let code = envelope.error_code.unwrap_or(status);
+    let said = envelope.description.to_lowercase();
+    let has = |words: &str| said.contains(words);
+    Err(match code {
+        429 => {
+            let seconds = envelope.parameters.retry_after.or(retry_after);
+            SendError::Throttled { retry_after: seconds.map(Duration::from_secs) }
+        }
+        400 => match envelope.parameters.migrate_to_chat_id {
+            Some(id) => return Ok(Answer::Moved { chat_key: id.to_string() }),
+            None if has("chat not found") => SendError::Refused(Refusal::Unreachable),
+            None if has("too long") || has("is empty") || has("parse entities") => {
+                SendError::Refused(Refusal::Content(plain(&envelope.description)))
+            }
+            None if has("not enough rights") || has("chat_write_forbidden") => SendError::Refused(Refusal::NoRights),
+            None => SendError::Refused(Refusal::Other(plain(&envelope.description))),
+        },
+        401 | 404 => SendError::AccountDown(format!("HTTP {code}: the token is wrong or revoked")),
+        403 if has("blocked") => SendError::Refused(Refusal::Blocked),
+        403 if has("deactivated") => SendError::Refused(Refusal::Gone),
+        403 if has("initiate") => SendError::Refused(Refusal::Unreachable),
+        403 if has("kicked") || has("not a member") || has("deleted") => SendError::Refused(Refusal::NoRights),
+        403 => SendError::Refused(Refusal::Other(plain(&envelope.description))),
+        413 => SendError::Refused(Refusal::Content("it is too large".to_owned())),
+        // 5xx, with the API's JSON or without: the message may be in the chat.
+        500..=599 => SendError::Unclear(format!("HTTP {code}")),
+        _ => SendError::Refused(Refusal::Other(plain(&envelope.description))),
+    })
+}
+
+/// The platform's words, short and on one line.
+fn plain(description: &str) -> String {
+    let words = description.strip_prefix("Bad Request: ").unwrap_or(description);
+    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}

@@ -1,0 +1,156 @@
+//! One attempt: step by step to the platform, then settled, whatever happens.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use switchboard_common::faults::{Sabotage, point, sabotaged};
+use switchboard_common::model::{AttemptOutcome, Epoch};
+use switchboard_common::service::metrics::{OUTBOX_ATTEMPTS, PLATFORM_REQUEST};
+use switchboard_common::store::{Claimed, Freeze, Settlement};
+
+use super::{Ended, Sender, locked};
+use crate::limiter::{Limiter, Slot};
+use crate::platform::{Answer, Call, Deadline, Outbound, SendError, Step};
+
+pub(super) struct Attempt {
+    pub sender: Sender,
+    pub epoch: Epoch,
+    pub limiter: Arc<Mutex<Limiter>>,
+    pub deadline: Deadline,
+    pub part: Claimed,
+}
+
+/// A 429 that does not say for how long.
+const THROTTLED: Duration = Duration::from_secs(1);
+/// How long a part of an account in trouble rests.
+const ACCOUNT_DOWN: Duration = Duration::from_secs(30);
+
+impl Attempt {
+    /// Makes the attempt and records how it ended.
+    pub(super) async fn make(&self, slot: Slot) -> Ended {
+        point("S2");
+        let result = self.exchange(slot).await;
+        point("S6");
+        let end = match &result {
+            Err(SendError::AccountDown(_)) => Ended::AccountDown,
+            _ => Ended::Usual,
+        };
+        let settlement = self.settlement(result);
+        metrics::counter!(OUTBOX_ATTEMPTS, "outcome" => outcome_word(&settlement)).increment(1);
+        self.settle(&settlement).await;
+        end
+    }
+
+    /// Steps until the part is delivered or refused. Each exchange holds a slot of its own.
+    async fn exchange(&self, first: Slot) -> Result<String, SendError> {
+        let mut message = Outbound { chat_key: self.part.chat_key.clone(), text: self.part.text.clone() };
+        let mut answers = Vec::new();
+        let mut slot = Some(first);
+        loop {
+            match self.sender.platform.step(&message, &answers) {
+                Step::Done { platform_id } => return Ok(platform_id),
+                Step::Refuse(refusal) => {
+                    if let Some(slot) = slot {
+                        locked(&self.limiter).unused(slot);
+                    }
+                    return Err(SendError::Refused(refusal));
+                }
+                Step::Deliver(call) => {
+                    let taken = match slot.take() {
+                        Some(slot) => slot,
+                        None => self.another_slot(&message.chat_key)?,
+                    };
+                    let begun = Instant::now();
+                    let call = Call { epoch: Some(self.epoch), ..call };
+                    let answer = self.sender.platform.send(&call, &self.deadline).await;
+                    locked(&self.limiter).answered(taken);
+                    metrics::histogram!(PLATFORM_REQUEST).record(begun.elapsed());
+                    let answer = answer?;
+                    if let Answer::Moved { chat_key } = &answer {
+                        message.chat_key.clone_from(chat_key);
+                    }
+                    answers.push(answer);
+                }
+            }
+        }
+    }
+
+    fn another_slot(&self, chat_key: &str) -> Result<Slot, SendError> {
+        let scope = self.sender.platform.scope(chat_key);
+        locked(&self.limiter)
+            .take(chat_key, scope)
+            .map_err(|_| SendError::NotSent("the platform's limit leaves no room for the second step".to_owned()))
+    }
+
+    /// What becomes of the part: each kind of error names its own next move.
+    fn settlement(&self, result: Result<String, SendError>) -> Settlement {
+        let options = &self.sender.options;
+        match result {
+            Ok(platform_id) => Settlement::Sent { platform_id },
+            Err(SendError::Throttled { retry_after }) => {
+                let span = retry_after.unwrap_or(THROTTLED);
+                let scope = locked(&self.limiter).throttled(&self.part.chat_key, span);
+                tracing::info!(?scope, seconds = span.as_secs_f64(), "the platform asks for a pause");
+                let freeze = Some(Freeze { scope, remaining: span });
+                Settlement::Retry {
+                    outcome: AttemptOutcome::Throttled,
+                    after: span,
+                    freeze,
+                    reason: "throttled".to_owned(),
+                }
+            }
+            Err(SendError::Unclear(why)) if sabotaged(Sabotage::ResendOnTimeout) => Settlement::Retry {
+                outcome: AttemptOutcome::NotSent,
+                after: options.retry.0,
+                freeze: None,
+                reason: why,
+            },
+            Err(SendError::Unclear(why)) => Settlement::Unconfirmed { reason: format!("it may have arrived: {why}") },
+            Err(SendError::Refused(refusal)) => Settlement::Failed { reason: refusal.to_string() },
+            Err(SendError::NotSent(why)) if self.part.failures + 1 >= i64::from(options.attempts) => {
+                Settlement::Failed { reason: format!("it could not be delivered: {why}") }
+            }
+            Err(SendError::NotSent(reason)) => {
+                let doubled = options.retry.0 * 2u32.saturating_pow(self.part.failures.min(16) as u32);
+                let after = doubled.min(options.retry.1);
+                Settlement::Retry { outcome: AttemptOutcome::NotSent, after, freeze: None, reason }
+            }
+            Err(SendError::AccountDown(reason)) => {
+                tracing::error!(reason, "the platform refuses the account: its outbox waits");
+                Settlement::Retry { outcome: AttemptOutcome::AccountDown, after: ACCOUNT_DOWN, freeze: None, reason }
+            }
+        }
+    }
+
+    /// Records the end, however long the database is away: a fact is never given up.
+    async fn settle(&self, settlement: &Settlement) {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let sender = &self.sender;
+            match sender.database.settle(sender.account.id, self.part.id, self.part.n, settlement).await {
+                Ok(told) => {
+                    point("S7");
+                    if told {
+                        sender.doorbells.ring_chatservers();
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, part.id = self.part.id.0, "the end of a call could not be recorded yet");
+                    // Ends with the process: a drain waits for it, a kill leaves the part to the successor.
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+}
+
+fn outcome_word(settlement: &Settlement) -> &'static str {
+    match settlement {
+        Settlement::Sent { .. } => AttemptOutcome::Sent.as_str(),
+        Settlement::Retry { outcome, .. } => outcome.as_str(),
+        Settlement::Unconfirmed { .. } => AttemptOutcome::Unclear.as_str(),
+        Settlement::Failed { .. } => AttemptOutcome::Refused.as_str(),
+    }
+}

@@ -1,0 +1,42 @@
+//! What a new tenure does before its first send.
+
+use std::time::Duration;
+
+use switchboard_common::model::Epoch;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::StoreError;
+
+use super::Sender;
+use crate::limiter::Limiter;
+
+impl Sender {
+    /// Waits until no call of an earlier tenure can write a byte, and rebuilds the limiter; `None` when the
+    /// tenure ends first. What earlier tenures left unanswered is shown as unconfirmed at its `answer_by`.
+    pub(super) async fn recover(&self, epoch: Epoch, ending: &Shutdown) -> Option<Limiter> {
+        while !ending.has_begun() {
+            match self.recovered(epoch, ending).await {
+                Ok(limiter) => return Some(limiter),
+                Err(error) => {
+                    tracing::warn!(%error, "the state of earlier tenures could not be read");
+                    ending.pause(Duration::from_millis(300)).await;
+                }
+            }
+        }
+        None
+    }
+
+    async fn recovered(&self, epoch: Epoch, ending: &Shutdown) -> Result<Limiter, StoreError> {
+        let account = self.account.id;
+        while let Some(span) = self.database.foreign_write_by(account, epoch).await? {
+            tracing::info!(ms = span.as_millis() as u64, "waiting for calls of an earlier tenure");
+            if !ending.pause(span).await {
+                break;
+            }
+        }
+        let mut limiter = Limiter::new(&self.limits);
+        let past = self.database.slot_history(account, limiter.longest_window()).await?;
+        let freezes = self.database.freezes(account).await?;
+        limiter.restore(&past, &freezes, |chat| self.platform.scope(chat));
+        Ok(limiter)
+    }
+}
