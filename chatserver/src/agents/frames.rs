@@ -1,0 +1,292 @@
+//! Entries and snapshots as JSON. Made once, shared by all sessions.
+
+use std::collections::BTreeMap;
+
+use chrono::SecondsFormat;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use switchboard_common::model::ChatState;
+use switchboard_common::store::{Author, ChatView, Delivery, Entry, EntryBody, HistoryPage, Snapshot};
+
+/// Bytes of chats in a snapshot at most; more than a person can look through, and few enough for one frame.
+const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
+
+/// The `entry` frame.
+pub(crate) fn entry_frame(feed: &str, seq: i64, entry: &Entry) -> String {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        r#type: &'static str,
+        feed: &'a str,
+        seq: i64,
+        entry: EntryJson<'a>,
+    }
+    json(&Frame { r#type: "entry", feed, seq, entry: EntryJson::of(entry, None) })
+}
+
+/// The `resync` frame, or with `kind` none what `snapshot` answers.
+#[derive(Serialize)]
+pub(super) struct SnapshotJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    feed_epoch: i64,
+    feeds: BTreeMap<String, i64>,
+    chats: Vec<Box<RawValue>>,
+    queues: Vec<QueueJson>,
+    /// Chats that found no place; absent when all did.
+    #[serde(skip_serializing_if = "is_zero")]
+    more: usize,
+}
+
+#[derive(Serialize)]
+struct QueueJson {
+    id: String,
+    name: String,
+    feed: String,
+}
+
+fn is_zero(more: &usize) -> bool {
+    *more == 0
+}
+
+impl SnapshotJson {
+    pub(super) fn of(snapshot: &Snapshot, kind: Option<&'static str>) -> Self {
+        let mut bytes = 0;
+        let mut chats = Vec::with_capacity(snapshot.chats.len());
+        for chat in &snapshot.chats {
+            let raw = serde_json::value::to_raw_value(&ChatJson::of(chat)).expect("plain fields are JSON");
+            bytes += raw.get().len();
+            if bytes > SNAPSHOT_BYTES {
+                break;
+            }
+            chats.push(raw);
+        }
+        let queue = |feed: &switchboard_common::store::AgentFeed| {
+            let (id, name) = feed.queue.as_ref()?;
+            Some(QueueJson { id: id.to_string(), name: name.clone(), feed: feed.name.clone() })
+        };
+        Self {
+            r#type: kind,
+            feed_epoch: snapshot.agent.feed_epoch,
+            feeds: snapshot.agent.feeds.iter().map(|feed| (feed.name.clone(), feed.head)).collect(),
+            more: snapshot.more + snapshot.chats.len() - chats.len(),
+            chats,
+            queues: snapshot.agent.feeds.iter().filter_map(queue).collect(),
+        }
+    }
+}
+
+/// The result of `history`.
+pub(super) fn history(chat: i64, page: &HistoryPage) -> Box<RawValue> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        chat: String,
+        entries: Vec<EntryJson<'a>>,
+        next_before: Option<i64>,
+    }
+    let delivery = |entry: &Entry| match entry.body {
+        EntryBody::AgentMessage { .. } => {
+            Some(page.delivery.iter().filter(|part| part.seq == entry.seq).map(PartJson::of).collect())
+        }
+        _ => None,
+    };
+    let page = Page {
+        chat: chat.to_string(),
+        // A log begins with 1, so whoever has that has all.
+        next_before: page.entries.first().map(|entry| entry.seq).filter(|seq| *seq > 1),
+        entries: page.entries.iter().map(|entry| EntryJson::of(entry, delivery(entry))).collect(),
+    };
+    serde_json::value::to_raw_value(&page).expect("plain fields are JSON")
+}
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain fields are JSON")
+}
+
+#[derive(Serialize)]
+struct EntryJson<'a> {
+    chat: String,
+    account: &'a str,
+    seq: i64,
+    at: String,
+    kind: &'static str,
+    author: AuthorJson<'a>,
+    #[serde(flatten)]
+    body: BodyJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery: Option<Vec<PartJson<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum AuthorJson<'a> {
+    System,
+    Customer { id: String, name: Option<&'a str> },
+    Agent { id: String, name: Option<&'a str> },
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BodyJson<'a> {
+    Text {
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        content: Option<ContentJson<'a>>,
+    },
+    Answer {
+        text: &'a str,
+        client_key: &'a str,
+        parts: i16,
+    },
+    Edited {
+        text: &'a str,
+        of: Option<i64>,
+    },
+    Opened {
+        interaction: String,
+        queue: &'a str,
+    },
+    Taken {
+        interaction: String,
+        agent: &'a str,
+    },
+    Closed {
+        interaction: String,
+        outcome: Option<&'a str>,
+    },
+    Outcome {
+        of: i64,
+        part: i16,
+        parts: i16,
+        state: &'a str,
+        reason: Option<&'a str>,
+        by: Option<&'a str>,
+    },
+    Membership {
+        state: &'static str,
+    },
+    Unknown {},
+}
+
+#[derive(Serialize)]
+struct ContentJson<'a> {
+    r#type: &'static str,
+    of: &'a str,
+}
+
+#[derive(Serialize)]
+struct PartJson<'a> {
+    part: i16,
+    state: &'static str,
+    reason: Option<&'a str>,
+}
+
+impl<'a> PartJson<'a> {
+    fn of(part: &'a Delivery) -> Self {
+        Self { part: part.part, state: part.state.as_str(), reason: part.reason.as_deref() }
+    }
+}
+
+impl<'a> EntryJson<'a> {
+    fn of(entry: &'a Entry, delivery: Option<Vec<PartJson<'a>>>) -> Self {
+        let (kind, body) = body(&entry.body);
+        Self {
+            chat: entry.chat.to_string(),
+            account: &entry.account,
+            seq: entry.seq,
+            at: entry.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            kind,
+            author: match &entry.author {
+                Author::System => AuthorJson::System,
+                Author::Customer { id, name } => AuthorJson::Customer { id: id.to_string(), name: name.as_deref() },
+                Author::Agent { id, name } => AuthorJson::Agent { id: id.to_string(), name: name.as_deref() },
+            },
+            body,
+            delivery,
+        }
+    }
+}
+
+fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
+    match body {
+        EntryBody::CustomerMessage { text, unsupported } => {
+            let content = unsupported.as_deref().map(|of| ContentJson { r#type: "unsupported", of });
+            ("message", BodyJson::Text { text, content })
+        }
+        EntryBody::AgentMessage { text, client_key, parts } => {
+            ("message", BodyJson::Answer { text, client_key, parts: *parts })
+        }
+        EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
+        EntryBody::Opened { interaction, queue } => {
+            ("opened", BodyJson::Opened { interaction: interaction.to_string(), queue })
+        }
+        EntryBody::Taken { interaction, agent } => {
+            ("taken", BodyJson::Taken { interaction: interaction.to_string(), agent })
+        }
+        EntryBody::Closed { interaction, outcome } => {
+            ("closed", BodyJson::Closed { interaction: interaction.to_string(), outcome: outcome.as_deref() })
+        }
+        EntryBody::Outcome { item, by } => (
+            "outcome",
+            BodyJson::Outcome {
+                of: item.of,
+                part: item.part,
+                parts: item.parts,
+                state: &item.state,
+                reason: item.reason.as_deref(),
+                by: by.as_deref(),
+            },
+        ),
+        EntryBody::Membership { left } => {
+            ("membership", BodyJson::Membership { state: if *left { "left" } else { "returned" } })
+        }
+        EntryBody::Unknown => ("unknown", BodyJson::Unknown {}),
+    }
+}
+
+#[derive(Serialize)]
+struct ChatJson<'a> {
+    chat: String,
+    account: &'a str,
+    platform: &'a str,
+    title: Option<&'a str>,
+    customer: Option<CustomerJson<'a>>,
+    state: &'static str,
+    agent: Option<&'a str>,
+    queue: Option<&'a str>,
+    last_seq: i64,
+    unread: i32,
+    last: Option<EntryJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct CustomerJson<'a> {
+    id: String,
+    name: Option<&'a str>,
+    phone: Option<&'a str>,
+}
+
+impl<'a> ChatJson<'a> {
+    fn of(chat: &'a ChatView) -> Self {
+        Self {
+            chat: chat.id.to_string(),
+            account: &chat.account,
+            platform: &chat.platform,
+            title: chat.title.as_deref(),
+            customer: chat.customer.as_ref().map(|(id, name, phone)| CustomerJson {
+                id: id.to_string(),
+                name: name.as_deref(),
+                phone: phone.as_deref(),
+            }),
+            state: ChatState::as_str(chat.state),
+            agent: chat.agent.as_deref(),
+            queue: chat.queue.as_deref(),
+            last_seq: chat.last_seq,
+            unread: chat.unread,
+            last: chat.last.as_ref().map(|entry| EntryJson::of(entry, None)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "frames_tests.rs"]
+mod tests;

@@ -1,0 +1,154 @@
+//! The first frame: who is it, and from where do they read on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use switchboard_common::store::{Agent, StoreError};
+use uuid::Uuid;
+
+use super::Door;
+use super::frames::{SnapshotJson, json};
+use super::hub::{Joining, Reading};
+use super::outlet::{Inlet, outlet};
+use super::protocol::{CloseCode, Code, Cursors, Failure, RequestId, answer};
+
+/// A session that may begin.
+pub(super) struct Welcome {
+    pub(super) session: Uuid,
+    pub(super) agent: Agent,
+    /// When its token expires, by the wall clock.
+    pub(super) until: SystemTime,
+    pub(super) inlet: Inlet,
+    /// What to write before anything from the inlet.
+    pub(super) frames: Vec<String>,
+}
+
+/// A session that may not.
+pub(super) struct Farewell {
+    pub(super) answer: String,
+    pub(super) code: CloseCode,
+}
+
+/// Answers a `hello`. Any failure closes the socket: nobody can do anything in it.
+pub(super) async fn greet(
+    door: &Door,
+    id: &RequestId,
+    token: Option<&SecretString>,
+    cursors: Option<&Cursors>,
+) -> Result<Welcome, Farewell> {
+    let farewell = |code, failure: Failure| Farewell { answer: answer::<()>(Some(id), Err(failure)), code };
+    let unauthorized = |why: &str| farewell(CloseCode::Unauthorized, Failure::new(Code::Unauthorized, why));
+    let unavailable = |error: StoreError| {
+        tracing::warn!(%error, "a hello failed");
+        farewell(CloseCode::Internal, Failure::new(Code::Unavailable, "the database did not answer: come back"))
+    };
+    let token = token.ok_or_else(|| unauthorized("send a token"))?;
+    let identity = door.verifier.verify(token.expose_secret()).map_err(|denied| {
+        tracing::info!(why = %denied, "a token was refused");
+        unauthorized("the token was not accepted")
+    })?;
+    let agent = door.database.agent(&identity.agent).await.map_err(unavailable)?;
+    let agent = agent.filter(|agent| agent.enabled).ok_or_else(|| unauthorized("no such agent, or not enabled"))?;
+
+    let session = Uuid::now_v7();
+    let recovered = cursors.filter(|cursors| usable(cursors, &agent));
+    let (agent, readings, resync) = match recovered {
+        Some(cursors) => {
+            let readings = readings(&agent, |name, _| cursors.feeds.get(name).copied());
+            (agent, readings, None)
+        }
+        None => {
+            let snapshot = door.database.snapshot(&agent).await.map_err(unavailable)?;
+            let resync = json(&SnapshotJson::of(&snapshot, Some("resync")));
+            let readings = readings(&snapshot.agent, |_, head| Some(head));
+            (snapshot.agent, readings, Some(resync))
+        }
+    };
+    door.database.open_session(session, agent.id, &door.config.name).await.map_err(unavailable)?;
+    let (out, inlet) = outlet(door.config.limits.queue_bytes, door.wakes.clone());
+    let joining = Joining { session, agent: agent.id, feeds: readings, outlet: out };
+    match door.hub.join(joining).await {
+        Some(true) => {}
+        Some(false) => {
+            forget(door, session).await;
+            let why = Failure::new(Code::Unauthorized, "too many sessions of this agent");
+            return Err(farewell(CloseCode::TooManySessions, why));
+        }
+        None => {
+            forget(door, session).await;
+            return Err(farewell(CloseCode::Draining, Failure::new(Code::Unavailable, "this chatserver stops")));
+        }
+    }
+    let hello = Hello::of(door, session, &agent, resync.is_none());
+    let frames = [answer(Some(id), Ok(hello))].into_iter().chain(resync).collect();
+    Ok(Welcome { session, agent, until: identity.until, inlet, frames })
+}
+
+/// Forgets the session's row. When that fails, housekeeping does it later.
+pub(super) async fn forget(door: &Door, session: Uuid) {
+    if let Err(error) = door.database.close_session(session).await {
+        tracing::debug!(%error, "a session's row stays until it is old");
+    }
+}
+
+/// Cursors can be read on from when they are of exactly this agent's feeds, in this generation of the database, not older
+/// than what is kept and not ahead of what there is.
+fn usable(cursors: &Cursors, agent: &Agent) -> bool {
+    cursors.feed_epoch == agent.feed_epoch
+        && cursors.feeds.len() == agent.feeds.len()
+        && agent
+            .feeds
+            .iter()
+            .all(|feed| cursors.feeds.get(&feed.name).is_some_and(|cursor| (feed.pruned..=feed.head).contains(cursor)))
+}
+
+fn readings(agent: &Agent, cursor: impl Fn(&str, i64) -> Option<i64>) -> Vec<Reading> {
+    let reading = |feed: &switchboard_common::store::AgentFeed| Reading {
+        feed: feed.id,
+        name: Arc::from(feed.name.as_str()),
+        cursor: cursor(&feed.name, feed.head).unwrap_or(feed.head),
+    };
+    agent.feeds.iter().map(reading).collect()
+}
+
+#[derive(Serialize)]
+struct Hello<'a> {
+    session: String,
+    agent: AgentJson<'a>,
+    server: &'a str,
+    version: &'static str,
+    feed_epoch: i64,
+    feeds: BTreeMap<&'a str, FeedJson>,
+}
+
+#[derive(Serialize)]
+struct AgentJson<'a> {
+    id: String,
+    name: &'a str,
+    display_name: &'a str,
+}
+
+#[derive(Serialize)]
+struct FeedJson {
+    head: i64,
+    recovered: bool,
+}
+
+impl<'a> Hello<'a> {
+    fn of(door: &'a Door, session: Uuid, agent: &'a Agent, recovered: bool) -> Self {
+        let feed = |feed: &'a switchboard_common::store::AgentFeed| {
+            (feed.name.as_str(), FeedJson { head: feed.head, recovered })
+        };
+        Self {
+            session: session.to_string(),
+            agent: AgentJson { id: agent.id.to_string(), name: &agent.name, display_name: &agent.display_name },
+            server: &door.config.name,
+            version: env!("CARGO_PKG_VERSION"),
+            feed_epoch: agent.feed_epoch,
+            feeds: agent.feeds.iter().map(feed).collect(),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The protocol's own shapes: requests, answers, close codes. Nothing in here is a model type.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Longest frame a client may send, in bytes.
+pub(super) const LARGEST_FRAME: usize = 64 * 1024;
+
+/// Longest request id, in characters.
+const LONGEST_ID: usize = 64;
+
+/// A request's id, chosen by the client.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(untagged)]
+pub(super) enum RequestId {
+    Number(i64),
+    Text(String),
+}
+
+/// Fields of requests, as docs/protocol.md lists them.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Request {
+    Hello {
+        token: Option<SecretString>,
+        cursors: Option<Cursors>,
+    },
+    Ping,
+    Snapshot,
+    Take {
+        chat: Id,
+    },
+    Close {
+        chat: Id,
+        outcome: Option<String>,
+    },
+    Send {
+        chat: Id,
+        client_key: String,
+        text: String,
+        seen_seq: Option<i64>,
+    },
+    History {
+        chat: Id,
+        before: Option<i64>,
+        limit: Option<i64>,
+    },
+    Cancel {
+        chat: Id,
+        seq: i64,
+    },
+    Resend {
+        chat: Id,
+        seq: i64,
+        #[serde(default)]
+        part: i16,
+    },
+    MarkSent {
+        chat: Id,
+        seq: i64,
+        part: i16,
+    },
+    Drop {
+        chat: Id,
+        seq: i64,
+        part: i16,
+    },
+}
+
+impl Request {
+    /// Its type, for metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Ping => "ping",
+            Self::Snapshot => "snapshot",
+            Self::Take { .. } => "take",
+            Self::Close { .. } => "close",
+            Self::Send { .. } => "send",
+            Self::History { .. } => "history",
+            Self::Cancel { .. } => "cancel",
+            Self::Resend { .. } => "resend",
+            Self::MarkSent { .. } => "mark_sent",
+            Self::Drop { .. } => "drop",
+        }
+    }
+}
+
+/// How far a client has read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Cursors {
+    pub(super) feed_epoch: i64,
+    pub(super) feeds: HashMap<String, i64>,
+}
+
+/// An id: a decimal string, because numbers of 64 bits do not survive every JSON reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Id(pub(super) i64);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(id) if plain => Ok(Self(id)),
+            _ => Err(D::Error::custom("an id is a decimal string")),
+        }
+    }
+}
+
+/// Reads a frame. The failure comes with the request's id, when that much could be read.
+pub(super) fn read(frame: &str) -> Result<(RequestId, Request), (Option<RequestId>, Failure)> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        id: RequestId,
+    }
+    let refuse = |error: serde_json::Error| {
+        // Its own words to the client alone; bounded, because they may quote a value.
+        Failure::new(Code::BadRequest, error.to_string().chars().take(200).collect::<String>())
+    };
+    let id = serde_json::from_str::<Envelope>(frame).map_err(|error| (None, refuse(error)))?.id;
+    if matches!(&id, RequestId::Text(text) if text.chars().count() > LONGEST_ID) {
+        return Err((None, Failure::new(Code::BadRequest, "the id is longer than 64 characters")));
+    }
+    match serde_json::from_str(frame) {
+        Ok(request) => Ok((id, request)),
+        Err(error) => Err((Some(id), refuse(error))),
+    }
+}
+
+/// Why a request failed: the table of docs/protocol.md.
+#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Code {
+    BadRequest,
+    Unauthorized,
+    NotFound,
+    AlreadyTaken,
+    NotYours,
+    Closed,
+    Stale,
+    KeyConflict,
+    BadText,
+    TooLate,
+    TooFast,
+    Unavailable,
+}
+
+impl Code {
+    /// The word used in frames and metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::AlreadyTaken => "already_taken",
+            Self::NotYours => "not_yours",
+            Self::Closed => "closed",
+            Self::Stale => "stale",
+            Self::KeyConflict => "key_conflict",
+            Self::BadText => "bad_text",
+            Self::TooLate => "too_late",
+            Self::TooFast => "too_fast",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A failed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) code: Code,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The answer to a request.
+pub(super) fn answer<T: Serialize>(re: Option<&RequestId>, result: Result<T, Failure>) -> String {
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum Answer<'a, T> {
+        Ok { re: Option<&'a RequestId>, result: T },
+        Error { re: Option<&'a RequestId>, code: Code, message: String, retry: bool },
+    }
+    let answer = match result {
+        Ok(result) => Answer::Ok { re, result },
+        Err(Failure { code, message }) => {
+            Answer::Error { re, code, message, retry: matches!(code, Code::TooFast | Code::Unavailable) }
+        }
+    };
+    serde_json::to_string(&answer).expect("plain fields are JSON")
+}
+
+/// Why a socket is closed, and whether to come back: below 4500 yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloseCode {
+    /// This chatserver stops.
+    Draining = 4001,
+    /// The token expired.
+    Expired = 4003,
+    /// Nothing was read while entries waited.
+    TooSlow = 4008,
+    /// Two pings unanswered.
+    NoSignOfLife = 4010,
+    /// Something is wrong here.
+    Internal = 4011,
+    /// Bad token, or no hello in time.
+    Unauthorized = 4500,
+    /// A frame that cannot be.
+    BadRequest = 4501,
+    /// Too many sessions of one agent.
+    TooManySessions = 4504,
+}
+
+impl CloseCode {
+    /// The reason in the close frame.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Draining => "this chatserver stops: come back",
+            Self::Expired => "token expired: come back with a new one",
+            Self::TooSlow => "too slow: entries waited for 30 s",
+            Self::NoSignOfLife => "two pings unanswered",
+            Self::Internal => "internal error: come back",
+            Self::Unauthorized => "unauthorized",
+            Self::BadRequest => "bad request",
+            Self::TooManySessions => "too many sessions of this agent",
+        }
+    }
+
+    pub(super) fn from_number(number: u16) -> Option<Self> {
+        use CloseCode::*;
+        [Draining, Expired, TooSlow, NoSignOfLife, Internal, Unauthorized, BadRequest, TooManySessions]
+            .into_iter()
+            .find(|code| *code as u16 == number)
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", *self as u16)
+    }
+}
+
+#[cfg(test)]
+#[path = "protocol_tests.rs"]
+mod tests;

@@ -1,0 +1,205 @@
+//! What agents ask for, once they are in.
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use switchboard_common::faults;
+use switchboard_common::model::ChatId;
+use switchboard_common::store::{Agent, Decision, Refusal, StoreError, Submission};
+
+use super::Door;
+use super::frames::{SnapshotJson, history};
+use super::protocol::{Code, Failure, Request};
+
+/// Longest text of a message, in characters.
+const LONGEST_TEXT: usize = 20_000;
+
+/// Longest client key, in characters.
+const LONGEST_KEY: usize = 64;
+
+/// Longest words about how a chat ended, in characters.
+const LONGEST_OUTCOME: usize = 200;
+
+/// Entries on a page of history: at most, and when nothing is asked for.
+const PAGE: (i64, i64) = (200, 50);
+
+/// What a request that did not succeed means for its session.
+pub(super) enum Trouble {
+    /// The client is told.
+    Failure(Failure),
+    /// Something is wrong here: the session ends, and the client comes back.
+    Internal,
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        match error.is_unavailable() {
+            true => {
+                tracing::warn!(%error, "a request failed");
+                Self::Failure(Failure::new(Code::Unavailable, "the database did not answer: send it again"))
+            }
+            false => {
+                tracing::error!(%error, "a request failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        let (code, message) = match refusal {
+            Refusal::NotFound => (Code::NotFound, "no such chat or message"),
+            Refusal::AlreadyTaken(agent) => {
+                return Self::Failure(Failure::new(Code::AlreadyTaken, format!("agent {agent} took this chat")));
+            }
+            Refusal::NotYours => (Code::NotYours, "take the chat first"),
+            Refusal::Closed => (Code::Closed, "the chat is closed"),
+            Refusal::Stale => (Code::Stale, "the customer wrote after what you have seen"),
+            Refusal::KeyConflict => (Code::KeyConflict, "this client_key names another message"),
+            Refusal::BadText => (Code::BadText, "a part of the text would be blank"),
+            Refusal::TooLate => (Code::TooLate, "it is too late for that"),
+        };
+        Self::Failure(Failure::new(code, message))
+    }
+}
+
+/// Carries out a request of `agent`. Every change is one transaction; when the answer is lost, asking again is harmless.
+pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Result<Box<RawValue>, Trouble> {
+    let database = &door.database;
+    match request {
+        Request::Hello { .. } => Err(Failure::new(Code::BadRequest, "hello is the first frame only").into()),
+        Request::Ping => raw(&Nothing {}),
+        Request::Snapshot => raw(&SnapshotJson::of(&database.snapshot(agent).await?, None)),
+        Request::Take { chat } => {
+            let result = database.take_chat(agent, ChatId(chat.0)).await;
+            changed(door);
+            raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
+        }
+        Request::Close { chat, outcome } => {
+            let outcome = outcome.as_deref().map(outcome_text).transpose()?;
+            let result = database.close_chat(agent, ChatId(chat.0), outcome).await;
+            changed(door);
+            raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
+        }
+        Request::Send { chat, client_key, text, seen_seq } => {
+            send(door, agent, ChatId(chat.0), &client_key, &text, seen_seq).await
+        }
+        Request::History { chat, before, limit } => {
+            let limit = limit.unwrap_or(PAGE.1);
+            if !(1..=PAGE.0).contains(&limit) {
+                return Err(Failure::new(Code::BadRequest, "limit is from 1 to 200").into());
+            }
+            let page = database.history(agent, ChatId(chat.0), before, limit).await?.ok_or(Refusal::NotFound)?;
+            Ok(history(chat.0, &page))
+        }
+        Request::Cancel { chat, seq } => {
+            let cancelled = decide(door, agent, chat.0, seq, Decision::Cancel).await?;
+            raw(&Cancelled { cancelled })
+        }
+        Request::Resend { chat, seq, part } => {
+            decide(door, agent, chat.0, seq, Decision::Resend(part)).await?;
+            raw(&Nothing {})
+        }
+        Request::MarkSent { chat, seq, part } => {
+            decide(door, agent, chat.0, seq, Decision::MarkSent(part)).await?;
+            raw(&Nothing {})
+        }
+        Request::Drop { chat, seq, part } => {
+            decide(door, agent, chat.0, seq, Decision::Drop(part)).await?;
+            raw(&Nothing {})
+        }
+    }
+}
+
+async fn send(
+    door: &Door,
+    agent: &Agent,
+    chat: ChatId,
+    client_key: &str,
+    text: &str,
+    seen_seq: Option<i64>,
+) -> Result<Box<RawValue>, Trouble> {
+    if !(1..=LONGEST_KEY).contains(&client_key.chars().count()) || client_key.contains('\0') {
+        return Err(Failure::new(Code::BadRequest, "client_key is 1 to 64 characters, without U+0000").into());
+    }
+    let bad = if text.contains('\0') {
+        Some("the text holds U+0000")
+    } else if text.trim().is_empty() {
+        Some("the text is empty or blank")
+    } else if text.chars().count() > LONGEST_TEXT {
+        Some("the text is longer than 20,000 characters")
+    } else {
+        None
+    };
+    if let Some(why) = bad {
+        return Err(Failure::new(Code::BadText, why).into());
+    }
+    let result = door.database.submit(&Submission { agent, chat, client_key, text, seen_seq }).await;
+    changed(door);
+    let accepted = result??;
+    faults::point("C4");
+    door.doorbells.ring_account(&accepted.account);
+    raw(&Sent {
+        chat: chat.to_string(),
+        seq: accepted.seq,
+        parts: accepted.parts,
+        state: "queued",
+        repeated: accepted.repeated,
+    })
+}
+
+async fn decide(door: &Door, agent: &Agent, chat: i64, seq: i64, decision: Decision) -> Result<Vec<i16>, Trouble> {
+    let result = door.database.decide(agent, ChatId(chat), seq, decision).await;
+    changed(door);
+    let decided = result??;
+    door.doorbells.ring_account(&decided.account);
+    Ok(decided.parts)
+}
+
+/// A transaction that locked a chat has ended: sessions may have something to read, here and elsewhere, and a drain may
+/// have passed the chat over while it was locked. Called after failures, too: a commit that was not answered may have happened.
+fn changed(door: &Door) {
+    door.wakes.relay.notify_one();
+    door.wakes.drain.notify_one();
+    door.doorbells.ring_chatservers();
+}
+
+fn outcome_text(outcome: &str) -> Result<&str, Failure> {
+    match outcome.contains('\0') || outcome.chars().count() > LONGEST_OUTCOME {
+        true => Err(Failure::new(Code::BadText, "outcome is at most 200 characters, without U+0000")),
+        false => Ok(outcome),
+    }
+}
+
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Trouble> {
+    Ok(to_raw_value(value).expect("plain fields are JSON"))
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+struct ChatSeq {
+    chat: String,
+    seq: i64,
+}
+
+#[derive(Serialize)]
+struct Cancelled {
+    cancelled: Vec<i16>,
+}
+
+#[derive(Serialize)]
+struct Sent {
+    chat: String,
+    seq: i64,
+    parts: i16,
+    state: &'static str,
+    repeated: bool,
+}

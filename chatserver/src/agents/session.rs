@@ -1,0 +1,239 @@
+//! One agent's socket: hello, then requests one at a time and in order, while frames flow.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use secrecy::SecretString;
+use switchboard_common::service::metrics;
+use switchboard_common::store::Agent;
+use uuid::Uuid;
+
+use super::Door;
+use super::hello::{self, Farewell, Welcome, greet};
+use super::outlet::{Inlet, Next};
+use super::pace::Pace;
+use super::protocol::{CloseCode, Code, Failure, Request, RequestId, answer, read};
+use super::requests::{Trouble, handle};
+use super::socket::{End, Received, Socket};
+
+/// Requests that may wait for the one under way; then the socket is not read.
+const WAITING: usize = 64;
+
+/// How long the request under way may take to be answered once the shutdown has begun.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
+/// Serves one socket to its end.
+pub(super) async fn run(door: Arc<Door>, socket: WebSocket, bearer: Option<SecretString>) {
+    let mut socket = Socket::new(socket, door.config.limits.patience, door.shutdown.clone());
+    let end = match begin(&door, &mut socket, bearer).await {
+        Ok(welcome) => {
+            let session = welcome.session;
+            tracing::info!(session.id = %session, agent.id = %welcome.agent.id, "session open");
+            let end = Session::new(door.clone(), welcome).run(&mut socket).await;
+            door.hub.leave(session).await;
+            hello::forget(&door, session).await;
+            tracing::info!(session.id = %session, ?end, "session over");
+            end
+        }
+        Err(end) => end,
+    };
+    socket.finish(end).await;
+}
+
+/// Waits for the hello, answers it, and sends what the client starts from.
+async fn begin(door: &Door, socket: &mut Socket, bearer: Option<SecretString>) -> Result<Welcome, End> {
+    let first = tokio::select! {
+        first = first_text(socket) => first?,
+        () = tokio::time::sleep(door.config.limits.hello_within) => return Err(End::Close(CloseCode::Unauthorized)),
+        () = door.shutdown.wait() => return Err(End::Close(CloseCode::Draining)),
+    };
+    let (id, token, cursors) = match read(&first) {
+        Ok((id, Request::Hello { token, cursors })) => (id, token.or(bearer), cursors),
+        Ok((id, _)) => {
+            return refuse(socket, Some(id), Failure::new(Code::BadRequest, "the first frame is hello")).await;
+        }
+        Err((id, failure)) => return refuse(socket, id, failure).await,
+    };
+    match greet(door, &id, token.as_ref(), cursors.as_ref()).await {
+        Ok(mut welcome) => {
+            for frame in std::mem::take(&mut welcome.frames) {
+                if let Err(end) = socket.write(Message::text(frame)).await {
+                    door.hub.leave(welcome.session).await;
+                    hello::forget(door, welcome.session).await;
+                    return Err(end);
+                }
+            }
+            Ok(welcome)
+        }
+        Err(Farewell { answer, code }) => {
+            socket.write(Message::text(answer)).await?;
+            Err(End::Close(code))
+        }
+    }
+}
+
+async fn first_text(socket: &mut Socket) -> Result<Utf8Bytes, End> {
+    loop {
+        if let Received::Text(text) = socket.read().await? {
+            return Ok(text);
+        }
+    }
+}
+
+async fn refuse<T>(socket: &mut Socket, id: Option<RequestId>, failure: Failure) -> Result<T, End> {
+    socket.write(Message::text(answer::<()>(id.as_ref(), Err(failure)))).await?;
+    Err(End::Close(CloseCode::BadRequest))
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<String, End>> + Send>>;
+
+struct Session {
+    door: Arc<Door>,
+    agent: Arc<Agent>,
+    session: Uuid,
+    until: SystemTime,
+    inlet: Inlet,
+    pace: Pace,
+    /// Requests in order, each with its answer when that is known already.
+    waiting: VecDeque<Result<(RequestId, Request), String>>,
+    answering: Option<Answering>,
+    next_ping: Instant,
+    unanswered_pings: u32,
+}
+
+impl Session {
+    fn new(door: Arc<Door>, welcome: Welcome) -> Self {
+        let limits = door.config.limits;
+        Self {
+            door,
+            agent: Arc::new(welcome.agent),
+            session: welcome.session,
+            until: welcome.until,
+            inlet: welcome.inlet,
+            pace: Pace::new(&limits),
+            waiting: VecDeque::new(),
+            answering: None,
+            next_ping: Instant::now() + limits.ping_every,
+            unanswered_pings: 0,
+        }
+    }
+
+    async fn run(mut self, socket: &mut Socket) -> End {
+        loop {
+            if let Err(end) = self.step(socket).await {
+                return end;
+            }
+        }
+    }
+
+    async fn step(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if self.answering.is_none() {
+            match self.waiting.pop_front() {
+                Some(Ok((id, request))) => self.answering = Some(self.begin_request(id, request)),
+                Some(Err(refused)) => return socket.write(Message::text(refused)).await,
+                None => {}
+            }
+        }
+        let door = self.door.clone();
+        let check = tokio::time::sleep(self.until_next_check());
+        tokio::select! {
+            () = door.shutdown.wait() => Err(self.last_answer(socket).await),
+            answer = under_way(&mut self.answering) => {
+                self.answering = None;
+                socket.write(Message::text(answer?)).await
+            }
+            next = self.inlet.next() => match next {
+                Next::Write(frame) => {
+                    let bytes = frame.len();
+                    socket.write(Message::Text(frame)).await?;
+                    self.inlet.written(bytes);
+                    Ok(())
+                }
+                Next::Close(code) => Err(End::Close(code)),
+            },
+            received = socket.read(), if self.waiting.len() < WAITING => {
+                self.unanswered_pings = 0;
+                if let Received::Text(text) = received? {
+                    self.receive(&text);
+                }
+                Ok(())
+            }
+            () = check => self.check(socket).await,
+        }
+    }
+
+    fn receive(&mut self, text: &str) {
+        let admitted = self.pace.admits(Instant::now());
+        let refused = |id: Option<RequestId>, failure| Err(answer::<()>(id.as_ref(), Err(failure)));
+        let too_fast = || Failure::new(Code::TooFast, "at most 20 frames a second");
+        self.waiting.push_back(match read(text) {
+            Ok((id, _)) if !admitted => refused(Some(id), too_fast()),
+            Ok(request) => Ok(request),
+            Err((id, failure)) => refused(id, if admitted { failure } else { too_fast() }),
+        });
+    }
+
+    /// The request runs beside the frames; the next one begins when it is answered.
+    fn begin_request(&self, id: RequestId, request: Request) -> Answering {
+        let (door, agent, session) = (self.door.clone(), self.agent.clone(), self.session);
+        Box::pin(async move {
+            let name = request.name();
+            let result = handle(&door, &agent, request).await;
+            let outcome = match &result {
+                Ok(_) => "ok",
+                Err(Trouble::Failure(failure)) => failure.code.as_str(),
+                Err(Trouble::Internal) => "internal",
+            };
+            ::metrics::counter!(metrics::WS_REQUESTS, "type" => name, "outcome" => outcome).increment(1);
+            match result {
+                Ok(result) => Ok(answer(Some(&id), Ok(result))),
+                Err(Trouble::Failure(failure)) => Ok(answer::<()>(Some(&id), Err(failure))),
+                Err(Trouble::Internal) => {
+                    tracing::error!(session.id = %session, request = name, "the session ends by an internal error");
+                    Err(End::Close(CloseCode::Internal))
+                }
+            }
+        })
+    }
+
+    fn until_next_check(&self) -> Duration {
+        let ping = self.next_ping.saturating_duration_since(Instant::now());
+        let expiry = self.until.duration_since(SystemTime::now()).unwrap_or_default();
+        ping.min(expiry)
+    }
+
+    async fn check(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if SystemTime::now() >= self.until {
+            return Err(End::Close(CloseCode::Expired));
+        }
+        if Instant::now() < self.next_ping {
+            return Ok(());
+        }
+        if self.unanswered_pings >= 2 {
+            return Err(End::Close(CloseCode::NoSignOfLife));
+        }
+        self.unanswered_pings += 1;
+        self.next_ping = Instant::now() + self.door.config.limits.ping_every;
+        socket.write(Message::Ping(Default::default())).await
+    }
+
+    /// The chatserver stops: what is under way is still answered.
+    async fn last_answer(&mut self, socket: &mut Socket) -> End {
+        if let Some(answering) = self.answering.take()
+            && let Ok(Ok(answer)) = tokio::time::timeout(LAST_ANSWER, answering).await
+        {
+            socket.write_last(Message::text(answer)).await;
+        }
+        End::Close(CloseCode::Draining)
+    }
+}
+
+async fn under_way(answering: &mut Option<Answering>) -> Result<String, End> {
+    match answering {
+        Some(answering) => answering.await,
+        None => std::future::pending().await,
+    }
+}

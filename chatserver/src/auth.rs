@@ -1,0 +1,198 @@
+//! Agents' tokens: JWTs by configured keys.
+//!
+//! Which algorithm a token may use is decided by the key, never by the token's header. `exp`, `aud`, `iss` and `sub` must
+//! be there (the library's defaults accept a token without `aud` and `iss`), `nbf` is checked, and clocks may differ by 30 s.
+//! `jku`, `jwk` and `x5u` of a header are ignored, a header with `crit` is refused.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// How far clocks may differ.
+const LEEWAY_S: u64 = 30;
+
+/// Shortest shared secret: the length of the hash, below which it could be guessed from a token.
+const SHORTEST_SECRET_BYTES: usize = 32;
+
+/// Whose tokens are believed.
+#[derive(Clone, Debug)]
+pub struct AuthSettings {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// The `aud` of every token.
+    pub audience: String,
+    /// At least one.
+    pub keys: Vec<AuthKey>,
+}
+
+/// A key that tokens may be signed with.
+#[derive(Clone, Debug)]
+pub struct AuthKey {
+    /// When set, only tokens naming this `kid` are tried with it.
+    pub id: Option<String>,
+    /// The one algorithm it is used with.
+    pub algorithm: TokenAlgorithm,
+    /// The shared secret, or the public key as PEM.
+    pub material: SecretString,
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenAlgorithm {
+    /// A secret shared with whoever makes tokens.
+    Hs256,
+    /// RSA.
+    Rs256,
+    /// Elliptic curve P-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// Why keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthSettingsError {
+    /// Nobody could ever come in.
+    #[error("no key is set: agents' tokens could not be checked")]
+    NoKey,
+    /// Could be guessed.
+    #[error("a shared secret needs at least {SHORTEST_SECRET_BYTES} bytes")]
+    ShortSecret,
+    /// Anybody who knows the public key could make tokens.
+    #[error("a public key was given as a shared secret")]
+    PublicSecret,
+    /// Not a key of this kind.
+    #[error("the {0} key cannot be read: {1}")]
+    Unreadable(TokenAlgorithm, String),
+    /// Not one of ours.
+    #[error("unknown algorithm \"{0}\": use HS256, RS256, ES256 or EdDSA")]
+    UnknownAlgorithm(String),
+}
+
+impl fmt::Display for TokenAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        })
+    }
+}
+
+impl FromStr for TokenAlgorithm {
+    type Err = AuthSettingsError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Hs256, Self::Rs256, Self::Es256, Self::EdDsa]
+            .into_iter()
+            .find(|algorithm| algorithm.to_string() == text)
+            .ok_or_else(|| AuthSettingsError::UnknownAlgorithm(text.to_owned()))
+    }
+}
+
+/// Who a believed token speaks for, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The agent's name.
+    pub(crate) agent: String,
+    /// When the session ends, clocks' difference included.
+    pub(crate) until: SystemTime,
+}
+
+/// The token is not believed. Why is nobody's business but the log's.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Denied(String);
+
+/// Checks tokens.
+pub(crate) struct Verifier {
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: Option<String>,
+    key: DecodingKey,
+    validation: Validation,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    // Read again, strictly: the library also takes a list of issuers.
+    #[serde(rename = "iss")]
+    _iss: String,
+    exp: f64,
+}
+
+impl Verifier {
+    /// Reads the keys.
+    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSettingsError> {
+        if settings.keys.is_empty() {
+            return Err(AuthSettingsError::NoKey);
+        }
+        let key = |key: &AuthKey| {
+            let mut validation = Validation::new(match key.algorithm {
+                TokenAlgorithm::Hs256 => Algorithm::HS256,
+                TokenAlgorithm::Rs256 => Algorithm::RS256,
+                TokenAlgorithm::Es256 => Algorithm::ES256,
+                TokenAlgorithm::EdDsa => Algorithm::EdDSA,
+            });
+            validation.set_issuer(&[&settings.issuer]);
+            validation.set_audience(&[&settings.audience]);
+            validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+            validation.validate_nbf = true;
+            validation.leeway = LEEWAY_S;
+            Ok(Key { id: key.id.clone(), key: decoding_key(key)?, validation })
+        };
+        Ok(Self { keys: settings.keys.iter().map(key).collect::<Result<_, _>>()? })
+    }
+
+    /// Checks a token.
+    pub(crate) fn verify(&self, token: &str) -> Result<Identity, Denied> {
+        let header = decode_header(token).map_err(|error| Denied(error.to_string()))?;
+        if header.crit.is_some() {
+            return Err(Denied("the header has critical fields".to_owned()));
+        }
+        let fits =
+            |key: &&Key| key.validation.algorithms.contains(&header.alg) && (key.id.is_none() || key.id == header.kid);
+        let mut denied = Denied("no key fits the token's kid and algorithm".to_owned());
+        for key in self.keys.iter().filter(fits) {
+            match decode::<Claims>(token, &key.key, &key.validation) {
+                Ok(token) => return identity(&token.claims),
+                Err(error) => denied = Denied(error.to_string()),
+            }
+        }
+        Err(denied)
+    }
+}
+
+fn identity(claims: &Claims) -> Result<Identity, Denied> {
+    let seconds = claims.exp.ceil() as u64;
+    let until = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.saturating_add(LEEWAY_S)));
+    match (claims.sub.is_empty(), until) {
+        (false, Some(until)) => Ok(Identity { agent: claims.sub.clone(), until }),
+        _ => Err(Denied("sub is empty, or exp is out of range".to_owned())),
+    }
+}
+
+fn decoding_key(key: &AuthKey) -> Result<DecodingKey, AuthSettingsError> {
+    let material = key.material.expose_secret().as_bytes();
+    let read = match key.algorithm {
+        TokenAlgorithm::Hs256 if material.starts_with(b"-----BEGIN") => return Err(AuthSettingsError::PublicSecret),
+        TokenAlgorithm::Hs256 if material.len() < SHORTEST_SECRET_BYTES => return Err(AuthSettingsError::ShortSecret),
+        TokenAlgorithm::Hs256 => return Ok(DecodingKey::from_secret(material)),
+        TokenAlgorithm::Rs256 => DecodingKey::from_rsa_pem(material),
+        TokenAlgorithm::Es256 => DecodingKey::from_ec_pem(material),
+        TokenAlgorithm::EdDsa => DecodingKey::from_ed_pem(material),
+    };
+    read.map_err(|error| AuthSettingsError::Unreadable(key.algorithm, error.to_string()))
+}
+
+#[cfg(test)]
+#[path = "auth_tests.rs"]
+mod tests;

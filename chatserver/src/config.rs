@@ -1,0 +1,53 @@
+//! What a chatserver must be told.
+
+use std::time::Duration;
+
+use crate::auth::AuthSettings;
+
+/// Settings of one chatserver.
+#[derive(Clone, Debug)]
+pub struct ChatserverConfig {
+    /// Its name in znodes, logs and the `hello` answer; unique among live processes.
+    pub name: String,
+    /// Whose tokens are believed.
+    pub auth: AuthSettings,
+    /// Web origins, besides the chatserver's own host, whose pages may open the websocket: `https://desk.example.org`.
+    pub origins: Vec<String>,
+    /// Bounds of one session.
+    pub limits: Limits,
+    /// How long a session may stay away and still resume by its cursors.
+    pub feed_retention: Duration,
+}
+
+/// Bounds of one session. The defaults are those of docs/protocol.md; tests shorten the times.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Sessions of one agent at this chatserver.
+    pub sessions_per_agent: usize,
+    /// From the upgrade to the first frame.
+    pub hello_within: Duration,
+    /// Between two pings; two unanswered ones end the session.
+    pub ping_every: Duration,
+    /// A frame that cannot be written for so long ends the session.
+    pub patience: Duration,
+    /// Frames a client may send per second, on average.
+    pub frames_per_second: u32,
+    /// Frames a client may send at once.
+    pub frames_at_once: u32,
+    /// Bytes of frames that wait for a slow client; nothing more is read for it meanwhile.
+    pub queue_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions_per_agent: 10,
+            hello_within: Duration::from_secs(5),
+            ping_every: Duration::from_secs(25),
+            patience: Duration::from_secs(30),
+            frames_per_second: 20,
+            frames_at_once: 60,
+            queue_bytes: 256 * 1024,
+        }
+    }
+}

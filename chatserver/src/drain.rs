@@ -1,0 +1,73 @@
+//! Pending rows become entries. Runs in every chatserver at once; the store sees to it that each row is taken once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use switchboard_common::doorbell::Doorbells;
+use switchboard_common::service::metrics;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::{Database, Drained, StoreError};
+
+use crate::backoff::Backoff;
+use crate::wakes::Wakes;
+
+/// When every row left belongs to a chat that somebody holds just now: their transaction is over by then.
+const HELD: Duration = Duration::from_millis(25);
+
+/// Drains whenever woken, until the shutdown.
+pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wakes>, shutdown: Shutdown) {
+    let mut backoff = Backoff::default();
+    loop {
+        tokio::select! {
+            () = wakes.drain.notified() => {}
+            () = shutdown.wait() => return,
+        }
+        let mut swept = wakes.swept.swap(false, Ordering::Relaxed);
+        while !shutdown.has_begun() {
+            match batch(&database).await {
+                Ok(drained) => {
+                    if backoff.succeeded() {
+                        tracing::info!("draining again");
+                    }
+                    if std::mem::take(&mut swept) && drained.taken > 0 {
+                        ::metrics::counter!(metrics::SWEEP_FOUND, "reader" => "drain").increment(drained.taken as u64);
+                    }
+                    if drained.entries > 0 {
+                        wakes.relay.notify_one();
+                        doorbells.ring_chatservers();
+                    }
+                    // Look again until nothing is left: whoever was refused a chat that we held relies on it.
+                    match (drained.taken + drained.unknown, drained.skipped) {
+                        (0, 0) => break,
+                        (0, _) => _ = shutdown.pause(HELD).await,
+                        _ => {}
+                    }
+                }
+                Err(error) => {
+                    if backoff.is_first() {
+                        tracing::warn!(%error, "cannot drain; trying again until it works");
+                    }
+                    shutdown.pause(backoff.next()).await;
+                }
+            }
+        }
+    }
+}
+
+async fn batch(database: &Database) -> Result<Drained, StoreError> {
+    let begun = Instant::now();
+    let mut drained = database.drain_batch().await?;
+    if drained.taken > 0 {
+        ::metrics::histogram!(metrics::DRAIN).record(begun.elapsed().as_secs_f64());
+        ::metrics::counter!(metrics::ENTRIES).increment(drained.entries as u64);
+    }
+    if drained.unknown > 0 {
+        drained.quarantined += database.meet_newcomers().await?;
+    }
+    if drained.quarantined > 0 {
+        ::metrics::counter!(metrics::QUARANTINED).increment(drained.quarantined as u64);
+        tracing::error!(rows = drained.quarantined, "put aside pending rows that this version cannot read");
+    }
+    Ok(drained)
+}

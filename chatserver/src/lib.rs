@@ -1,0 +1,108 @@
+//! Relays stored messages to agents over websockets, and the agents' words into the outbox.
+//!
+//! Any number of chatservers work side by side, and nothing is owned in memory: what a message becomes is decided in
+//! transactions, so an agent may be at any of them, and a killed one loses nothing.
+//!
+//! * [`drain`]: a doorbell rings or a sweep is due → pending rows become entries of chats' logs and feeds.
+//! * [`relay`]: the same doorbell → new entries of the feeds that live sessions read → frames.
+//! * [`agents`]: the websocket: who may come in, requests, frames, pace.
+//! * [`auth`]: agents' tokens.
+//! * [`housekeeping`]: what must be done now and then.
+//! * [`page`]: the small agent page.
+
+mod agents;
+mod auth;
+mod backoff;
+mod config;
+mod drain;
+mod housekeeping;
+mod page;
+mod relay;
+mod wakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::serve::ListenerExt;
+use switchboard_common::doorbell::Doorbells;
+use switchboard_common::service::admin::health_routes;
+use switchboard_common::service::health::Health;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::Database;
+use tokio::net::TcpListener;
+
+pub use auth::{AuthKey, AuthSettings, AuthSettingsError, TokenAlgorithm};
+pub use config::{ChatserverConfig, Limits};
+
+use agents::{Door, hub};
+use wakes::Wakes;
+
+/// How long requests under way may take to end once the listener is closed.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Serves agents until the shutdown begins, then tells every session to come back elsewhere. Sessions and loops are
+/// tasks of `shutdown`; wait for them by [`Shutdown::drained`].
+pub async fn run(
+    config: ChatserverConfig,
+    listener: TcpListener,
+    database: Database,
+    doorbells: Doorbells,
+    shutdown: Shutdown,
+    health: Health,
+) -> anyhow::Result<()> {
+    let verifier = auth::Verifier::new(&config.auth).context("auth")?;
+    health.expect(&["postgres"]);
+    let wakes = Arc::new(Wakes::default());
+    let (hub, commands) = hub::channel();
+    let door = Arc::new(Door::new(
+        config.clone(),
+        verifier,
+        database.clone(),
+        doorbells.clone(),
+        hub.clone(),
+        wakes.clone(),
+        shutdown.clone(),
+    ));
+
+    let ear = doorbells.listen_chatserver(&config.name);
+    let parts = [
+        shutdown.spawn(wakes::listen(ear, wakes.clone(), shutdown.clone())),
+        shutdown.spawn(drain::run(database.clone(), doorbells.clone(), wakes.clone(), shutdown.clone())),
+        shutdown.spawn(relay::run(database.clone(), config.limits, commands, wakes.clone(), shutdown.clone())),
+        shutdown.spawn(housekeeping::watch_postgres(database.clone(), health.clone(), shutdown.clone())),
+        shutdown.spawn(housekeeping::watch_sessions(database.clone(), hub, config.name.clone(), shutdown.clone())),
+        shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
+    ];
+    let router = agents::routes(door).merge(page::routes(&config.origins)).merge(health_routes(health));
+    let served = serve(listener, router, &shutdown).await;
+    // Nothing works without its listener: the other parts end, too.
+    shutdown.begin();
+    for part in parts {
+        part.await.context("a part of the chatserver ended badly")?;
+    }
+    served
+}
+
+async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> anyhow::Result<()> {
+    // An answer is one small frame: without this it may wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let ending = shutdown.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { ending.wait().await });
+    let overdue = async {
+        shutdown.wait().await;
+        tokio::time::sleep(LAST_REQUESTS).await;
+    };
+    tokio::select! {
+        result = serving => result.context("the agents' listener ended"),
+        () = overdue => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
