@@ -1,0 +1,184 @@
+//! The command line. Secrets are never flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Chats of messengers, for agents' desktops.
+#[derive(Parser)]
+#[command(name = "switchboard", version, max_term_width = 100)]
+pub struct Cli {
+    /// Configuration file.
+    #[arg(long, env = "SWITCHBOARD_CONFIG", global = true)]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Subcommands: components first, then what operators do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Serve one account: take its updates in, send its parts out. A second one for the same account stands by.
+    Connector(ConnectorArgs),
+    /// Serve agents' websockets. Several share the work.
+    Chatserver(ChatserverArgs),
+    /// Bring the database's tables to this version.
+    Migrate,
+    /// Queues, where chats wait for agents.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Accounts, our identities on platforms.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Agents, our people who answer.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Make a token for an agent, signed with auth.hs256_secret.
+    Token(TokenArgs),
+    /// Updates that could not be read.
+    #[command(subcommand)]
+    Inbox(InboxCommand),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running component whether it is ready; exits 0 when it is.
+    Healthcheck {
+        /// Its admin.listen address.
+        #[arg(default_value = "127.0.0.1:9100")]
+        address: SocketAddr,
+    },
+}
+
+/// `connector`
+#[derive(Args)]
+pub struct ConnectorArgs {
+    /// The account's name.
+    #[arg(long)]
+    pub account: String,
+    /// Instead of admin.listen.
+    #[arg(long)]
+    pub admin_listen: Option<SocketAddr>,
+}
+
+/// `chatserver`
+#[derive(Args)]
+pub struct ChatserverArgs {
+    /// Instead of chatserver.name.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Instead of chatserver.listen.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Instead of admin.listen.
+    #[arg(long)]
+    pub admin_listen: Option<SocketAddr>,
+}
+
+/// `queue`
+#[derive(Subcommand)]
+pub enum QueueCommand {
+    /// Make a queue. One that is there already is left as it is.
+    Add {
+        /// Its name.
+        name: String,
+    },
+    /// List queues.
+    List,
+}
+
+/// `account`
+#[derive(Subcommand)]
+pub enum AccountCommand {
+    /// Make an account. One that is there already and equal is left as it is.
+    Add {
+        /// Its name: 1-63 characters of a-z, 0-9, _ and -.
+        name: String,
+        /// Which platform it is on.
+        #[arg(long)]
+        platform: String,
+        /// The queue where its new chats wait.
+        #[arg(long)]
+        queue: String,
+        /// An option of the platform; secrets as file:/path or env:NAME.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
+    },
+    /// List accounts.
+    List,
+}
+
+/// `agent`
+#[derive(Subcommand)]
+pub enum AgentCommand {
+    /// Make an agent. One that is there already and equal is left as it is.
+    Add {
+        /// The name in tokens (sub).
+        name: String,
+        /// The name that other agents see.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// A queue the agent serves; may be given several times.
+        #[arg(long = "queue")]
+        queues: Vec<String>,
+    },
+    /// Set which queues an agent serves, instead of those before.
+    Serve {
+        /// Which agent.
+        name: String,
+        /// A queue; may be given several times, or not at all.
+        #[arg(long = "queue")]
+        queues: Vec<String>,
+    },
+    /// List agents.
+    List,
+    /// Let an agent connect again.
+    Enable {
+        /// Which one.
+        name: String,
+    },
+    /// Keep an agent from connecting.
+    Disable {
+        /// Which one.
+        name: String,
+    },
+}
+
+/// `token`
+#[derive(Args)]
+pub struct TokenArgs {
+    /// The agent's name.
+    #[arg(long)]
+    pub agent: String,
+    /// How long it is good: 30m, 12h, 7d.
+    #[arg(long, default_value = "12h")]
+    pub ttl: String,
+}
+
+/// `inbox`
+#[derive(Subcommand)]
+pub enum InboxCommand {
+    /// List updates in quarantine, without what they hold.
+    List {
+        /// The account's name.
+        account: String,
+        /// Those read after all as well.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Read updates in quarantine again, with this version.
+    Replay {
+        /// The account's name.
+        account: String,
+    },
+}
+
+/// `config`
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print every option with its default and what it means.
+    Default,
+    /// Print the options in force; secrets stay hidden.
+    Show,
+}

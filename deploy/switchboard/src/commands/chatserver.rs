@@ -1,0 +1,65 @@
+//! `switchboard chatserver`
+
+use std::time::Duration;
+
+use anyhow::Context;
+use secrecy::SecretString;
+use switchboard_chatserver::{AuthKey, AuthSettings, ChatserverConfig, Limits, TokenAlgorithm, run as serve};
+use switchboard_common::service::config::Config;
+use tokio::net::TcpListener;
+
+use crate::cli::ChatserverArgs;
+use crate::process::Process;
+
+/// Serves agents until told to stop.
+pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
+    let listen = args.listen.unwrap_or(config.chatserver.listen);
+    let name = match args.name.unwrap_or_else(|| config.chatserver.name.clone()) {
+        name if name.is_empty() => format!("{}-{}", super::host_name(), listen.port()),
+        name => name,
+    };
+    let settings = ChatserverConfig {
+        name: name.clone(),
+        auth: AuthSettings {
+            issuer: config.auth.issuer.clone(),
+            audience: config.auth.audience.clone(),
+            keys: keys(config)?,
+        },
+        origins: config
+            .chatserver
+            .origins
+            .split(',')
+            .map(str::trim)
+            .filter(|o| !o.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        limits: Limits { sessions_per_agent: config.chatserver.sessions_per_agent, ..Limits::default() },
+        feed_retention: Duration::from_secs(u64::from(config.chatserver.feed_retention_days) * 86_400),
+    };
+    let process = Process::start(config, &format!("chatserver {name}"), args.admin_listen).await?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (chatserver.listen)"))?;
+    let (database, doorbells) = (process.database.clone(), process.doorbells.clone());
+    let served = serve(settings, listener, database, doorbells, process.shutdown.clone(), process.health.clone()).await;
+    process.end().await;
+    served
+}
+
+/// The keys that agents' tokens may be signed with.
+fn keys(config: &Config) -> anyhow::Result<Vec<AuthKey>> {
+    let mut keys = Vec::new();
+    if let Some(material) = config.hs256_secret()? {
+        keys.push(AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material });
+    }
+    let (path, algorithm) = (&config.auth.public_key_file, &config.auth.public_key_algorithm);
+    if !path.is_empty() {
+        let pem = std::fs::read_to_string(path).with_context(|| format!("auth.public_key_file {path}"))?;
+        let algorithm = algorithm.parse().context("auth.public_key_algorithm")?;
+        keys.push(AuthKey { id: None, algorithm, material: SecretString::from(pem) });
+    }
+    anyhow::ensure!(
+        !keys.is_empty(),
+        "set auth.hs256_secret_file or auth.public_key_file: without a key no agent could come in"
+    );
+    Ok(keys)
+}

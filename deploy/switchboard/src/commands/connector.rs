@@ -1,0 +1,42 @@
+//! `switchboard connector`
+
+use std::time::Duration;
+
+use switchboard_common::model::AccountName;
+use switchboard_common::service::config::Config;
+use switchboard_connectors::sender::SenderOptions;
+use switchboard_connectors::{ConnectorOptions, serve};
+
+use crate::cli::ConnectorArgs;
+use crate::process::Process;
+
+/// Serves one account until told to stop.
+pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
+    let name = AccountName::new(&args.account).map_err(anyhow::Error::msg)?;
+    let process = Process::start(config, &format!("connector {name}"), args.admin_listen).await?;
+    let account = process.database.account(&name).await?.ok_or_else(|| {
+        anyhow::anyhow!(
+            "there is no account \"{name}\": `switchboard account list` shows all, `switchboard account add` makes one"
+        )
+    })?;
+    anyhow::ensure!(account.enabled, "account \"{name}\" is disabled");
+    let options = ConnectorOptions {
+        holder: format!("{}:{}", super::host_name(), std::process::id()),
+        poll_wait: Duration::from_secs(config.connector.poll_timeout_s),
+        session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
+        sender: SenderOptions {
+            in_flight: config.connector.in_flight,
+            write_by: Duration::from_millis(config.connector.write_by_ms),
+            answer_by: Duration::from_millis(config.connector.answer_by_ms),
+            retry: (
+                Duration::from_millis(config.connector.retry_first_ms),
+                Duration::from_millis(config.connector.retry_longest_ms),
+            ),
+            attempts: config.connector.attempts,
+        },
+    };
+    let (database, doorbells, health) = (process.database.clone(), process.doorbells.clone(), process.health.clone());
+    let served = serve(account, options, database, doorbells, &process.ensemble, health, &process.shutdown).await;
+    process.end().await;
+    served
+}

@@ -1,0 +1,102 @@
+//! What every long-running subcommand starts with.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use switchboard_common::doorbell::{Doorbells, Sweep};
+use switchboard_common::ensemble::{Ensemble, EnsembleOptions};
+use switchboard_common::service::config::Config;
+use switchboard_common::service::health::Health;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::service::{admin, database as database_watch, metrics, telemetry};
+use switchboard_common::store::{Database, needed_version, schema_version};
+
+/// A running component's surroundings.
+pub struct Process {
+    /// Ends the work.
+    pub shutdown: Shutdown,
+    /// Ends what the work needs to the last: signals, the admin listener.
+    surroundings: Shutdown,
+    /// What `/readyz` answers.
+    pub health: Health,
+    /// Where the truth is.
+    pub database: Database,
+    /// Signals and elections.
+    pub ensemble: Ensemble,
+    /// Rings and ears.
+    pub doorbells: Doorbells,
+}
+
+/// Ends at the latest this long after the shutdown began: calls under way may take `answer_by`.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The same for closing the ZooKeeper session and the admin listener.
+const SURROUNDINGS: Duration = Duration::from_secs(3);
+
+impl Process {
+    /// Logs, metrics, the admin listener, the database (waited for), ZooKeeper (not waited for).
+    pub async fn start(config: &Config, name: &str, admin_listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+        telemetry::install(&config.log)?;
+        let shutdown = Shutdown::on_signals()?;
+        let surroundings = Shutdown::default();
+        let health = Health::default();
+        health.expect(&["postgres"]);
+        let listen = admin_listen.unwrap_or(config.admin.listen);
+        let address = admin::serve(listen, health.clone(), metrics::install(&surroundings)?, &surroundings).await?;
+        tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
+        let database = Database::new(&config.database(&format!("switchboard {name}"))?)?;
+        wait_for_schema(&database, &health, &shutdown).await?;
+        let ensemble = match config.zookeeper.connect.as_str() {
+            "" => Ensemble::absent(),
+            connect => Ensemble::open(
+                EnsembleOptions {
+                    connect: connect.to_owned(),
+                    chroot: config.zookeeper.chroot.clone(),
+                    session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
+                },
+                &surroundings,
+            ),
+        };
+        let sweep = Sweep {
+            usual: Duration::from_millis(config.doorbell.sweep_ms),
+            alone: Duration::from_millis(config.doorbell.sweep_without_zookeeper_ms),
+        };
+        let doorbells = Doorbells::zookeeper(&ensemble, sweep, &surroundings);
+        database_watch::watch(&database, &health, &shutdown);
+        Ok(Self { shutdown, surroundings, health, database, ensemble, doorbells })
+    }
+
+    /// Waits until every task has ended, within bounds.
+    pub async fn end(self) {
+        self.shutdown.begin();
+        self.health.drain();
+        let worked_out = self.shutdown.drained(DRAIN).await;
+        // Only now: the last outcomes have been rung, and the session's end lets a successor begin.
+        self.surroundings.begin();
+        match self.surroundings.drained(SURROUNDINGS).await && worked_out {
+            true => tracing::info!("stopped"),
+            false => tracing::warn!("stopped; some tasks did not end in time"),
+        }
+    }
+}
+
+/// A missing database is waited for, not crashed on; a schema that is too old is said so.
+async fn wait_for_schema(database: &Database, health: &Health, shutdown: &Shutdown) -> anyhow::Result<()> {
+    let needed = needed_version();
+    loop {
+        let note = match schema_version(database).await {
+            Ok(Some(version)) if version >= needed => {
+                health.set("postgres", true, "answers");
+                return Ok(());
+            }
+            Ok(version) => format!(
+                "the tables are at version {}, this program needs {needed}: run `switchboard migrate`",
+                version.map_or("none".to_owned(), |v| v.to_string())
+            ),
+            Err(error) if error.is_unavailable() => error.to_string(),
+            Err(error) => return Err(error.into()),
+        };
+        tracing::warn!(note, "waiting for the database");
+        health.set("postgres", false, note);
+        anyhow::ensure!(shutdown.pause(Duration::from_secs(1)).await, "stopped while waiting for the database");
+    }
+}
