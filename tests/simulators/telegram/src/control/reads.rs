@@ -1,0 +1,143 @@
+//! What tests and pages may look at.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Answer, OfAccount, OfQuery, Refused, bot};
+use crate::{
+    bot::Change,
+    chats::{Chat, Message, Standing},
+    clock::boottime_ns,
+    server::Simulator,
+};
+
+type Platform = State<Arc<Simulator>>;
+
+pub async fn state(State(simulator): Platform, query: OfQuery<OfAccount>) -> Answer {
+    let bot = bot(&simulator, &query.acct)?;
+    let mut state = bot.lock();
+    let now = state.now();
+    state.queue.expire(now);
+    Ok(Json(json!({
+        "acct": bot.name,
+        "unix": now,
+        "queue": {
+            "waiting": state.queue.len(),
+            "next_update_id": state.queue.next_id(),
+            "last_confirmed": state.queue.last_confirmed,
+            "allowed_updates": state.allowed,
+        },
+        "polls": {
+            "count": state.polling.polls,
+            "conflicts": state.polling.conflicts,
+            "waiting": state.polling.is_waiting(),
+        },
+        "calls": { "open": bot.open_calls(), "by_reply": state.replies },
+        "limits": state.limiter.rules,
+        "high_water": state.limiter.high_water(boottime_ns()),
+        "faults": state.faults.standing(),
+        "webhook": state.webhook.as_ref().map(|hook| &hook.url),
+        "chats": state.chats.chats.len(),
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OfChat {
+    acct: String,
+    chat: i64,
+}
+
+/// A conversation, oldest message first.
+pub async fn chat(State(simulator): Platform, query: OfQuery<OfChat>) -> Answer {
+    let state = bot(&simulator, &query.acct)?.lock();
+    let chat = state.chats.chats.get(&query.chat).ok_or_else(|| Refused::because(format!("no chat {}", query.chat)))?;
+    let action = chat.action.as_ref().filter(|(_, until)| *until > state.now()).map(|(action, _)| action);
+    let messages: Vec<_> = chat.messages.iter().map(|(id, message)| show(*id, message)).collect();
+    Ok(Json(json!({
+        "chat": state.chats.describe(query.chat),
+        "standing": standing(chat.standing),
+        "action": action,
+        "messages": messages,
+    })))
+}
+
+fn show(id: i64, message: &Message) -> Value {
+    let from = if message.author.is_none() { "bot" } else { "customer" };
+    let Some(body) = &message.body else {
+        return json!({ "message_id": id, "from": from, "date": message.date, "deleted": true });
+    };
+    let text = body.get("text").or_else(|| body.get("caption"));
+    let other = ["photo", "contact", "migrate_to_chat_id", "migrate_from_chat_id"]
+        .into_iter()
+        .find(|field| body.get(field).is_some());
+    json!({
+        "message_id": id,
+        "from": from,
+        "author": body["from"]["first_name"],
+        "date": message.date,
+        "text": text,
+        "other": other,
+        "edited": body.get("edit_date").is_some(),
+        "reply_to": body["reply_to_message"]["message_id"],
+        "buttons": body["reply_markup"]["inline_keyboard"],
+        "deleted": false,
+    })
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Open => "open",
+        Standing::NeverStarted => "never_started",
+        Standing::Blocked => "blocked",
+        Standing::Deactivated => "deactivated",
+        Standing::Kicked => "kicked",
+        Standing::Migrated(_) => "migrated",
+    }
+}
+
+/// All chats, the most recently used first.
+pub async fn chats(State(simulator): Platform, query: OfQuery<OfAccount>) -> Answer {
+    let state = bot(&simulator, &query.acct)?.lock();
+    let last = |chat: &Chat| chat.messages.last_key_value().map_or((0, 0), |(id, message)| (message.date, *id));
+    let mut chats: Vec<_> = state.chats.chats.values().collect();
+    chats.sort_by_key(|chat| std::cmp::Reverse(last(chat)));
+    let rows: Vec<_> = chats
+        .into_iter()
+        .map(|chat| {
+            json!({
+                "chat": state.chats.describe(chat.id),
+                "standing": standing(chat.standing),
+                "messages": chat.messages.len(),
+                "last": chat.messages.last_key_value().map(|(id, message)| show(*id, message)),
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "chats": rows })))
+}
+
+/// Changes as they happen, as server-sent events. `lost` says that some were missed: read anew.
+pub async fn events(
+    State(simulator): Platform,
+    query: OfQuery<OfAccount>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+    let changes = bot(&simulator, &query.acct)?.changes.subscribe();
+    let stream = stream::unfold(changes, |mut changes| async move {
+        let change = match changes.recv().await {
+            Ok(change) => change,
+            Err(RecvError::Lagged(_)) => Change { chat: None, what: "lost", notice: None },
+            Err(RecvError::Closed) => return None,
+        };
+        let data = serde_json::to_string(&change).expect("plain data serialises");
+        Some((Ok(Event::default().data(data)), changes))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}

@@ -1,0 +1,250 @@
+//! One request to the Bot API, from its first byte to its last, and the lines it leaves in the log.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use axum::{
+    body::to_bytes,
+    extract::{ConnectInfo, Request, State as Extract},
+    response::Response,
+};
+
+use crate::{
+    answer::Answer,
+    bot::Bot,
+    clock::boottime_ns,
+    connection::Connection,
+    faults::{Fault, Mode},
+    limits::Scope,
+    log::{Call, Event},
+    methods::{self, Method, Run},
+    params::Params,
+    poll,
+    reply::{ApiError, Outcome},
+    server::Simulator,
+    text::{sha256_hex, tag},
+};
+
+/// Largest request body in bytes; the platform takes uploads of 50 MB, this simulator takes texts.
+const MAX_BODY: usize = 4 << 20;
+/// The caller's tenure.
+const EPOCH_HEADER: &str = "x-switchboard-epoch";
+/// Seconds of a commanded 429 that names none.
+const DEFAULT_RETRY_AFTER_S: u64 = 1;
+
+/// Answers `/bot<token>/<method>`; every other path is 404.
+pub async fn handle(
+    Extract(simulator): Extract<Arc<Simulator>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let t_first = connection.request_began_ns();
+    let (head, body) = request.into_parts();
+    let Some((token, name)) = split_path(head.uri.path()) else {
+        return Answer::of(&Err(ApiError::not_found())).send(&connection).await;
+    };
+    let epoch = head.headers.get(EPOCH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = to_bytes(body, MAX_BODY).await;
+    let t_last = boottime_ns();
+    let Some(bot) = simulator.bot_by_token(&token) else {
+        return Answer::of(&Err(ApiError::unauthorized())).send(&connection).await;
+    };
+    let params = match body {
+        Ok(body) => Params::read(&head.uri, &head.headers, body).await,
+        Err(_) => Err(ApiError::too_large()),
+    };
+    let method = methods::find(&name);
+    let polled = method.is_some_and(|method| method.run.is_none());
+    if let (true, Ok(params)) = (polled, &params) {
+        return poll(&bot, params).await.send(&connection).await;
+    }
+    let exchange = Exchange::new(bot, method, &name, params, epoch, t_first, t_last);
+    let call = exchange.number(&simulator);
+    // A task of its own: what the platform has read takes effect even when the caller hangs up.
+    let running = tokio::spawn(exchange.run(call, simulator.reply_delay));
+    let (answer, _open) = running.await.expect("an exchange does not panic");
+    answer.send(&connection).await
+}
+
+/// Token and method of a path. Tokens hold a colon, which some clients escape.
+fn split_path(path: &str) -> Option<(String, String)> {
+    let (token, method) = path.strip_prefix("/bot")?.split_once('/')?;
+    let token = token.replace("%3A", ":").replace("%3a", ":");
+    let (id, secret) = token.split_once(':')?;
+    let formed = id.parse::<u64>().is_ok() && !secret.is_empty();
+    formed.then(|| (token.clone(), method.trim_end_matches('/').to_owned()))
+}
+
+/// getUpdates: in no log as a call, yet faults strike it too.
+async fn poll(bot: &Arc<Bot>, params: &Params) -> Answer {
+    let fault = bot.lock().faults.take("getUpdates", None);
+    let Some(fault) = fault else { return finish_poll(poll::get_updates(bot, params).await) };
+    tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+    let answer = match fault.mode.applies() {
+        true => finish_poll(poll::get_updates(bot, params).await),
+        false => Answer::of(&Err(refusal(&fault))),
+    };
+    answer.spoiled(fault.mode)
+}
+
+fn finish_poll(polled: Result<Vec<u8>, ApiError>) -> Answer {
+    match polled {
+        Ok(body) => Answer::ok(body),
+        Err(error) => Answer::of(&Err(error)),
+    }
+}
+
+/// What a fault without effect tells, where it tells anything.
+fn refusal(fault: &Fault) -> ApiError {
+    match fault.mode {
+        Mode::Flood => ApiError::flood(fault.retry_after.unwrap_or(DEFAULT_RETRY_AFTER_S).max(1)),
+        Mode::OkFalseBefore | Mode::ErrorBefore => ApiError::custom(
+            fault.error_code.unwrap_or(400),
+            fault.description.as_deref().unwrap_or("Bad Request: CHAT_WRITE_FORBIDDEN"),
+        ),
+        _ => ApiError::internal(),
+    }
+}
+
+/// Counts a call as open until its caller has the answer or has gone.
+struct OpenCall(Arc<Bot>);
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.open_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Exchange {
+    bot: Arc<Bot>,
+    name: String,
+    method: Option<&'static Method>,
+    params: Result<Params, ApiError>,
+    chat: Option<String>,
+    epoch: Option<i64>,
+    t_first: u64,
+    t_last: u64,
+}
+
+/// What became of a request before its answer is sent.
+struct Ended {
+    answer: Answer,
+    applied: bool,
+    message_id: Option<i64>,
+    retry_after: Option<u64>,
+}
+
+impl Exchange {
+    fn new(
+        bot: Arc<Bot>,
+        method: Option<&'static Method>,
+        name: &str,
+        params: Result<Params, ApiError>,
+        epoch: Option<i64>,
+        t_first: u64,
+        t_last: u64,
+    ) -> Self {
+        let chat = params.as_ref().ok().and_then(|params| params.given("chat_id")).map(|chat| chat.trim().to_owned());
+        let name = method.map_or(name, |method| method.name).to_owned();
+        Self { bot, name, method, params, chat, epoch, t_first, t_last }
+    }
+
+    fn number(&self, simulator: &Simulator) -> u64 {
+        self.bot.open_calls.fetch_add(1, Ordering::Relaxed);
+        simulator.calls.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    async fn run(self, call: u64, reply_delay: Duration) -> (Answer, OpenCall) {
+        let open = OpenCall(Arc::clone(&self.bot));
+        let text = self.params.as_ref().ok().and_then(|params| params.given("text"));
+        let (tag, hash) = (text.and_then(tag), text.map(|text| sha256_hex(text.as_bytes())));
+        let log = Arc::clone(&self.bot.lock().log);
+        log.write(Event::CallOpen {
+            acct: &self.bot.name,
+            call,
+            method: &self.name,
+            chat: self.chat.as_deref(),
+            tag,
+            t_first: self.t_first,
+        });
+        let ended = self.answer().await;
+        if ended.answer.leaves() && !reply_delay.is_zero() {
+            tokio::time::sleep(reply_delay).await;
+        }
+        let reply = ended.answer.word();
+        let pmid = ended.message_id.map(|id| id.to_string());
+        let t_reply = ended.answer.leaves().then(boottime_ns);
+        log.write(Event::Call(Call {
+            acct: &self.bot.name,
+            call,
+            method: &self.name,
+            chat: self.chat.as_deref(),
+            tag,
+            hash: hash.as_deref(),
+            idem: None,
+            epoch: self.epoch,
+            t_first: self.t_first,
+            t_last: self.t_last,
+            t_reply,
+            reply: &reply,
+            applied: ended.applied,
+            pmid: pmid.as_deref(),
+            retry_after: ended.retry_after,
+        }));
+        *self.bot.lock().replies.entry(reply).or_default() += 1;
+        (ended.answer, open)
+    }
+
+    /// Flood control first, then faults, then the method. A call that flood control refuses meets no fault.
+    async fn answer(&self) -> Ended {
+        let (Some(Method { run: Some(run), .. }), Ok(params)) = (self.method, &self.params) else {
+            let error = self.params.as_ref().err().filter(|_| self.method.is_some()).cloned();
+            return ended(&Err(error.unwrap_or_else(ApiError::not_found)));
+        };
+        let fault = match self.admit() {
+            Err(seconds) => return ended(&Err(ApiError::flood(seconds))),
+            Ok(None) => return ended(&self.apply(*run, params)),
+            Ok(Some(fault)) => fault,
+        };
+        if fault.delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+        }
+        let outcome = match fault.mode.applies() {
+            true => self.apply(*run, params),
+            false => Err(refusal(&fault)),
+        };
+        let ended = ended(&outcome);
+        Ended { answer: ended.answer.spoiled(fault.mode), ..ended }
+    }
+
+    /// Lets the call through with the fault that strikes it, or tells the seconds to wait.
+    fn admit(&self) -> Result<Option<Fault>, u64> {
+        let chat = self.chat.as_deref().and_then(|chat| chat.parse().ok());
+        let mut state = self.bot.lock();
+        let counting = state.limiter.rules.counting;
+        let limited = self.method.and_then(|method| method.limited_chat(chat, counting));
+        let now_ns = boottime_ns();
+        state.limiter.admit(now_ns, limited)?;
+        let fault = state.faults.take(&self.name, chat);
+        if let Some(flood) = fault.as_ref().filter(|fault| fault.mode == Mode::Flood) {
+            let scope = limited.filter(|_| !flood.whole_bot).map_or(Scope::Bot, Scope::Chat);
+            let seconds = flood.retry_after.unwrap_or(DEFAULT_RETRY_AFTER_S).max(1);
+            state.limiter.pause(scope, now_ns, seconds);
+        }
+        Ok(fault)
+    }
+
+    fn apply(&self, run: Run, params: &Params) -> Outcome {
+        run(&mut self.bot.lock(), params)
+    }
+}
+
+fn ended(outcome: &Outcome) -> Ended {
+    let answer = Answer::of(outcome);
+    match outcome {
+        Ok(success) => Ended { answer, applied: true, message_id: success.message_id, retry_after: None },
+        Err(error) => Ended { answer, applied: false, message_id: None, retry_after: error.retry_after },
+    }
+}

@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+pub mod account;
+pub mod answer;
+pub mod bot;
+pub mod chats;
+pub mod clock;
+pub mod connection;
+pub mod control;
+pub mod customers;
+pub mod exchange;
+pub mod faults;
+pub mod formatting;
+pub mod keyboard;
+pub mod limits;
+pub mod log;
+pub mod methods;
+pub mod page;
+pub mod params;
+pub mod poll;
+pub mod queue;
+pub mod reply;
+pub mod send;
+pub mod server;
+pub mod text;
+pub mod webhook;

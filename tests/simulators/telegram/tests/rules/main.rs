@@ -1,0 +1,9 @@
+//! The platform's rules, asked over HTTP of a simulator in this process.
+
+mod control;
+mod faults;
+mod limits;
+mod platform;
+mod sending;
+mod shapes;
+mod updates;
