@@ -1,0 +1,72 @@
+//! Decides the promises from a run directory: the observers' logs and a dump of the database.
+//!
+//! Nothing here asks a process under test. An invariant with no case says `checked = 0`, and
+//! [`Expectations::require`] turns that into a failure.
+
+mod books;
+mod delivered;
+mod dump;
+mod explained;
+pub mod history;
+mod inbound;
+mod index;
+mod lines;
+mod logs;
+mod order;
+mod outbound;
+mod parts;
+mod receipts;
+mod report;
+pub mod rundir;
+mod socket;
+
+use std::path::Path;
+
+pub use report::{Expectations, Figures, Finding, Report};
+
+/// Every invariant the checker decides, with its meaning in a few words.
+pub const INVARIANTS: &[(&str, &str)] = &[
+    ("LOG", "every line of every log and dump can be read and joined"),
+    ("IN-1", "acknowledged is stored"),
+    ("IN-2", "one row per key"),
+    ("IN-3", "nothing that nobody typed"),
+    ("IN-4", "stored text is the typed text"),
+    ("IN-5", "nothing refused for ever, nothing left undrained"),
+    ("IN-6", "a chat's log is 1..n, and its times rise"),
+    ("IN-7", "customers' messages keep their order"),
+    ("WS-1", "a session's numbers are contiguous from its cursor"),
+    ("WS-2", "an agent's sessions together saw everything"),
+    ("WS-3", "the same entry is the same on every session"),
+    ("WS-4", "resync when due and only then; feeds are gapless"),
+    ("OUT-1", "accepted is in the outbox"),
+    ("OUT-2", "one client key is one message"),
+    ("OUT-3", "no silent double"),
+    ("OUT-4", "no silent loss"),
+    ("OUT-5", "unconfirmed is never lazy"),
+    ("OUT-6", "all settle"),
+    ("OUT-7", "a chat's messages are applied in its order"),
+    ("OUT-8", "one sender: epochs of calls never decrease"),
+    ("OUT-9", "one call in flight per chat"),
+    ("OUT-14", "the sender's last status is the final row"),
+    ("RC-1", "shown states only move along the lattice"),
+];
+
+/// Reads a run directory and decides every invariant.
+pub fn check(dir: &Path, expectations: &Expectations) -> Report {
+    let run = logs::Run::read(dir);
+    let mut log = Finding::new("LOG");
+    log.checked = run.lines;
+    run.complaints.each(&mut log);
+    let index = index::Index::build(&run, expectations, &mut log);
+    let mut figures = Figures::default();
+    let mut findings = inbound::check(&run, &index, expectations, &mut figures);
+    findings.extend(socket::check(&run, &index, &mut figures));
+    findings.extend(delivered::check(&run, &index));
+    let parts = parts::Parts::gather(&run, &index, &mut log);
+    findings.extend(outbound::check(&run, &index, &parts, expectations, &mut figures));
+    findings.push(explained::check(&run, &index, &parts, expectations, &mut figures));
+    findings.extend(order::check(&run, &index, &parts, expectations, &mut figures));
+    findings.extend(receipts::check(&run, &index, &parts));
+    findings.push(log);
+    Report::new(findings, figures, expectations)
+}

@@ -1,0 +1,332 @@
+//! A fleet of one account: Postgres, ZooKeeper, the simulator, a connector, chatservers.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::deed::ACCOUNT;
+use super::servers::free_port;
+use super::{Postgres, Process, Settings, Simulator, Witness, ZooKeeper, dump, until};
+use crate::agent::{Agent, AgentOptions};
+use crate::checker::{self, Expectations, Report};
+use crate::observer::{SharedLog, WriteLog};
+
+/// How a fleet differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Name of the run's folder.
+    pub name: &'static str,
+    /// Chatservers.
+    pub chatservers: usize,
+    /// `doorbell.sweep_ms`.
+    pub sweep_ms: u64,
+    /// `connector.answer_by_ms`.
+    pub answer_by_ms: u64,
+    /// How long the simulator takes to answer, milliseconds.
+    pub reply_delay_ms: u64,
+    /// `SWITCHBOARD_SABOTAGE` for every process.
+    pub sabotage: Option<&'static str>,
+}
+
+impl FleetOptions {
+    /// The usual fleet.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, chatservers: 2, sweep_ms: 10_000, answer_by_ms: 4_000, reply_delay_ms: 5, sabotage: None }
+    }
+}
+
+/// A running fleet. Dropping it stops everything it started.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The run's folder.
+    pub dir: PathBuf,
+    /// The database server.
+    pub postgres: Postgres,
+    /// The signals.
+    pub zookeeper: ZooKeeper,
+    /// The platform's control.
+    pub platform: Simulator,
+    /// `agent.jsonl`.
+    pub agents_log: SharedLog,
+    /// `nemesis.jsonl`.
+    pub nemesis: SharedLog,
+    settings: Settings,
+    options: FleetOptions,
+    admin_ports: Vec<u16>,
+    chat_ports: Vec<u16>,
+    connector: Option<Process>,
+    chatservers: Vec<Option<Process>>,
+    faults: u64,
+    _simulator: Process,
+}
+
+/// T of the scenarios, milliseconds: takeovers are not what most of them wait for.
+const SESSION_TIMEOUT_MS: u64 = 2000;
+
+impl Fleet {
+    /// Starts it, with the queue `support`, the account `support` and agents `a1` … `a4`.
+    pub async fn start(options: FleetOptions) -> Self {
+        let settings = Settings::read();
+        let dir = settings.runs.join(options.name);
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("the runs' folder can be written");
+        let postgres = Postgres::start(&settings, &dir);
+        let zookeeper = ZooKeeper::start(&settings, &dir).await;
+        let simulator_port = free_port();
+        let mut command = Command::new(&settings.simulator);
+        command
+            .args(["--listen", &format!("127.0.0.1:{simulator_port}"), "--bot", &format!("{ACCOUNT}=42:SECRET")])
+            .args(["--reply-delay-ms", &options.reply_delay_ms.to_string()])
+            .arg("--log")
+            .arg(dir.join("mock.jsonl"));
+        let simulator = Process::start("simulator", &dir, command);
+        until("the simulator", 10, async || alive(simulator_port, "/livez").await.then_some(())).await;
+        let nemesis = WriteLog::create(&dir.join("nemesis.jsonl")).expect("a fresh run");
+        nemesis.write_clock();
+        let mut fleet = Self {
+            platform: Simulator::new(simulator_port),
+            agents_log: WriteLog::create(&dir.join("agent.jsonl")).expect("a fresh run"),
+            nemesis,
+            admin_ports: (0..=options.chatservers).map(|_| free_port()).collect(),
+            chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
+            connector: None,
+            chatservers: (0..options.chatservers).map(|_| None).collect(),
+            faults: 0,
+            _simulator: simulator,
+            dir,
+            postgres,
+            zookeeper,
+            settings,
+            options,
+        };
+        fleet.configure();
+        for number in 0..fleet.options.chatservers {
+            fleet.start_chatserver(number, &[]).await;
+        }
+        fleet.start_connector(&[]).await;
+        fleet
+    }
+
+    fn configure(&self) {
+        let options = &self.options;
+        std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
+        std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
+        let config = format!(
+            "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"127.0.0.1:{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
+             [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n\
+             [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = 1500\nretry_first_ms = 200\n",
+            self.postgres.url(),
+            self.zookeeper.port,
+            options.sweep_ms,
+            self.dir.join("hs256").display(),
+            options.answer_by_ms
+        );
+        std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
+        self.operate(&["migrate"]);
+        self.operate(&["queue", "add", "support"]);
+        let token = format!("token=file:{}", self.dir.join("token").display());
+        let base = format!("base_url={}", self.platform.base());
+        self.operate(&[
+            "account",
+            "add",
+            ACCOUNT,
+            "--platform",
+            "telegram",
+            "--queue",
+            "support",
+            "--set",
+            &token,
+            "--set",
+            &base,
+        ]);
+        for agent in ["a1", "a2", "a3", "a4"] {
+            self.operate(&["agent", "add", agent, "--queue", "support"]);
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.settings.switchboard);
+        command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
+        if let Some(sabotage) = self.options.sabotage {
+            command.env("SWITCHBOARD_SABOTAGE", sabotage);
+        }
+        command
+    }
+
+    /// Runs an operator's command and returns what it printed.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub fn operate(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output().expect("the executable runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "switchboard {arguments:?}: {errors}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Starts the connector, with further environment (crash points); returns once it is ready.
+    pub async fn start_connector(&mut self, environment: &[(&str, &str)]) {
+        let admin = self.admin_ports[0];
+        let mut command = self.command();
+        command.envs(environment.iter().copied());
+        command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
+        self.connector = Some(Process::start("connector", &self.dir, command));
+        until("the connector to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
+    }
+
+    /// Waits until the connector is the active one.
+    pub async fn connector_active(&self) {
+        let admin = self.admin_ports[0];
+        until("the connector to be active", 30, async || (readiness(admin).await?["role"] == "active").then_some(()))
+            .await;
+    }
+
+    /// Starts a chatserver; returns once it is ready.
+    pub async fn start_chatserver(&mut self, number: usize, environment: &[(&str, &str)]) {
+        let (admin, port) = (self.admin_ports[number + 1], self.chat_ports[number]);
+        let name = format!("cs{number}");
+        let mut command = self.command();
+        command.envs(environment.iter().copied());
+        command.args(["chatserver", "--name", &name, "--listen", &format!("127.0.0.1:{port}")]);
+        command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
+        self.chatservers[number] = Some(Process::start(&name, &self.dir, command));
+        until("a chatserver to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
+    }
+
+    /// The connector's process.
+    ///
+    /// # Panics
+    ///
+    /// When it was never started.
+    pub fn connector(&mut self) -> &mut Process {
+        self.connector.as_mut().expect("the connector was started")
+    }
+
+    /// A chatserver's process.
+    ///
+    /// # Panics
+    ///
+    /// When it was never started.
+    pub fn chatserver(&mut self, number: usize) -> &mut Process {
+        self.chatservers[number].as_mut().expect("the chatserver was started")
+    }
+
+    /// kill -9 of the connector and its restart at once, written down.
+    pub async fn kill_connector(&mut self) {
+        let begun = crate::observer::boottime_ns();
+        self.connector().kill();
+        self.start_connector(&[]).await;
+        self.fault("kill", "connector:support", begun);
+    }
+
+    /// kill -9 of a chatserver and its restart at once, written down.
+    pub async fn kill_chatserver(&mut self, number: usize) {
+        let begun = crate::observer::boottime_ns();
+        self.chatserver(number).kill();
+        self.start_chatserver(number, &[]).await;
+        self.fault("kill", &format!("chatserver:cs{number}"), begun);
+    }
+
+    /// Writes down a fault that began at `begun` and is over now.
+    pub fn fault(&mut self, kind: &str, target: &str, begun: i64) {
+        self.faults += 1;
+        let ended = crate::observer::boottime_ns();
+        self.nemesis.write(
+            "fault",
+            json!({"id": self.faults.to_string(), "kind": kind, "target": target, "t0": begun, "t1": ended}),
+        );
+    }
+
+    /// Addresses of the agents' websockets.
+    pub fn websockets(&self) -> Vec<String> {
+        self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
+    }
+
+    /// Starts an observer agent.
+    pub fn agent(&self, name: &str, seed: u64) -> Agent {
+        let token = self.operate(&["token", "--agent", name]);
+        let options =
+            AgentOptions { seed, ..AgentOptions::new(name, &token, self.websockets(), self.agents_log.clone()) };
+        Agent::spawn(options)
+    }
+
+    /// Starts an observer agent and waits for its session: from here on it is shown everything in frames.
+    pub async fn agent_online(&self, name: &str) -> Agent {
+        let agent = self.agent(name, 1);
+        let open = agent.wait_until("a session", std::time::Duration::from_secs(20), |view| view.resyncs > 0).await;
+        open.unwrap_or_else(|error| panic!("{error}"));
+        agent
+    }
+
+    /// A reader of the simulator's log.
+    pub fn witness(&self) -> Witness {
+        Witness::new(&self.dir)
+    }
+
+    /// Waits until nothing is on its way any more: everything acknowledged, drained, decided and shown.
+    pub async fn rest(&self, agents: &[&Agent], seconds: u64) {
+        let url = self.postgres.url();
+        until("everything to be acknowledged", seconds, async || {
+            (self.platform.state().await["queue"]["waiting"].as_u64()? == 0).then_some(())
+        })
+        .await;
+        until("pending and outbox to be empty", seconds, async || {
+            (dump::waiting(&url).await.ok()? == (0, 0)).then_some(())
+        })
+        .await;
+        let heads = dump::heads(&url).await.expect("the database answers");
+        for agent in agents {
+            let at_head = |view: &crate::agent::View| {
+                view.cursors.iter().all(|(feed, seq)| heads.iter().any(|(name, head)| name == feed && head <= seq))
+            };
+            let shown = agent.wait_until("its feeds' heads", std::time::Duration::from_secs(seconds), at_head).await;
+            shown.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    /// Dumps the database and lets the checker decide.
+    pub async fn verdict(&self, expectations: &Expectations) -> Report {
+        self.nemesis.write_clock();
+        dump::write(&self.postgres.url(), &self.dir).await.expect("the database can be dumped");
+        let report = checker::check(&self.dir, expectations);
+        println!("run {} in {}\n{report}", self.options.name, self.dir.display());
+        report
+    }
+
+    /// What every run expects.
+    pub fn expectations(&self) -> Expectations {
+        Expectations {
+            accounts: [ACCOUNT.to_owned()].into(),
+            sweep_s: (self.options.sweep_ms / 1000) as i64 + 1,
+            in_flight: Some(8),
+            ..Expectations::default()
+        }
+    }
+
+    /// Looks for secrets in everything the processes and observers wrote.
+    ///
+    /// # Panics
+    ///
+    /// When one is found.
+    pub fn no_secret_was_written(&self) {
+        for entry in std::fs::read_dir(&self.dir).expect("readable").flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|kind| kind == "log") {
+                let text = std::fs::read_to_string(&path).expect("a log is text");
+                assert!(!text.contains("42:SECRET"), "the account's token is in {}", path.display());
+                assert!(!text.contains("[["), "text of messages is in {}", path.display());
+            }
+        }
+    }
+}
+
+/// Whether something answers 200.
+async fn alive(port: u16, path: &str) -> bool {
+    reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.is_ok_and(|answer| answer.status().is_success())
+}
+
+async fn readiness(port: u16) -> Option<Value> {
+    reqwest::get(format!("http://127.0.0.1:{port}/readyz")).await.ok()?.json().await.ok()
+}

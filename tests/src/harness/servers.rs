@@ -1,0 +1,199 @@
+//! A Postgres and a ZooKeeper of the scenario's own: real servers, real fsync, on free ports.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Process, Settings, until};
+
+/// A port nobody listens on now.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("loopback has a free port").local_addr().expect("bound").port()
+}
+
+/// How Postgres is stopped.
+#[derive(Clone, Copy, Debug)]
+pub enum StopMode {
+    /// Sessions are cut, everything is written.
+    Fast,
+    /// As a crash: recovery at the next start.
+    Immediate,
+}
+
+/// A private Postgres.
+#[derive(Debug)]
+pub struct Postgres {
+    bin: PathBuf,
+    data: PathBuf,
+    log: PathBuf,
+    wrapper: Vec<String>,
+    /// Where it listens, on loopback.
+    pub port: u16,
+}
+
+impl Postgres {
+    /// Makes a cluster under `dir` and starts it.
+    ///
+    /// # Panics
+    ///
+    /// When that fails; the message names the log.
+    pub fn start(settings: &Settings, dir: &Path) -> Self {
+        let home = dir.join("postgres");
+        std::fs::create_dir_all(&home).expect("the run's folder can be written");
+        let wrapper = wrapper(&home);
+        if wrapper.first().is_some_and(|word| word == "setpriv") {
+            run(Command::new("chown").arg("postgres:").arg(&home), &[]);
+        }
+        let server = Self {
+            bin: settings.postgres_bin.clone(),
+            data: home.join("data"),
+            log: home.join("log"),
+            wrapper,
+            port: free_port(),
+        };
+        let data = server.data.to_string_lossy().into_owned();
+        server.tool(
+            "initdb",
+            &["-D", &data, "-U", "switchboard", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"],
+        );
+        server.begin();
+        server
+    }
+
+    /// Starts the stopped server again.
+    pub fn begin(&self) {
+        let options = format!(
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' -c track_commit_timestamp=on -c max_connections=100",
+            self.port
+        );
+        let (data, log) = (self.data.to_string_lossy().into_owned(), self.log.to_string_lossy().into_owned());
+        self.tool("pg_ctl", &["-D", &data, "-l", &log, "-w", "-s", "-o", &options, "start"]);
+    }
+
+    /// Stops it.
+    pub fn end(&self, mode: StopMode) {
+        let mode = match mode {
+            StopMode::Fast => "fast",
+            StopMode::Immediate => "immediate",
+        };
+        let data = self.data.to_string_lossy().into_owned();
+        self.tool("pg_ctl", &["-D", &data, "-m", mode, "-w", "-s", "stop"]);
+    }
+
+    /// Address of the database that the product uses.
+    pub fn url(&self) -> String {
+        format!("postgresql://switchboard@127.0.0.1:{}/postgres", self.port)
+    }
+
+    fn tool(&self, name: &str, arguments: &[&str]) {
+        let program = self.bin.join(name).to_string_lossy().into_owned();
+        let mut words: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
+        words.push(&program);
+        let mut command = Command::new(words[0]);
+        // The tools complain about a folder that their user may not enter.
+        command.args(&words[1..]).current_dir("/");
+        run(&mut command, arguments);
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let data = self.data.to_string_lossy().into_owned();
+        let mut words: Vec<String> = self.wrapper.clone();
+        words.push(self.bin.join("pg_ctl").to_string_lossy().into_owned());
+        // Already stopped is as good.
+        let _ = Command::new(&words[0])
+            .args(&words[1..])
+            .args(["-D", &data, "-m", "immediate", "-w", "-s", "stop"])
+            .current_dir("/")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+/// Postgres refuses root: then it runs as the account `postgres`, or where that one may not enter the folder
+/// (or does not exist) in a user namespace.
+fn wrapper(home: &Path) -> Vec<String> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    if !rustix::process::geteuid().is_root() {
+        return words("env");
+    }
+    let account = words("setpriv --reuid=postgres --regid=postgres --init-groups --reset-env");
+    let enters = Command::new(&account[0])
+        .args(&account[1..])
+        .args(["test", "-x"])
+        .arg(home)
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if enters { account } else { words("unshare --user --map-user=1000 --map-group=1000 --") }
+}
+
+fn run(command: &mut Command, arguments: &[&str]) {
+    // pg_ctl's server inherits standard output: with a pipe we would wait for its end.
+    let status = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = status.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
+    assert!(status.success(), "{:?} {arguments:?}: {status}", command.get_program());
+}
+
+/// A private ZooKeeper.
+#[derive(Debug)]
+pub struct ZooKeeper {
+    classes: String,
+    dir: PathBuf,
+    process: Option<Process>,
+    /// Where it listens, on loopback.
+    pub port: u16,
+}
+
+impl ZooKeeper {
+    /// Starts a server under `dir`.
+    pub async fn start(settings: &Settings, dir: &Path) -> Self {
+        let home = dir.join("zookeeper");
+        std::fs::create_dir_all(&home).expect("the run's folder can be written");
+        let port = free_port();
+        let config = format!(
+            "tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={port}\n\
+             admin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\npreAllocSize=1024\n",
+            home.join("data").display()
+        );
+        std::fs::write(home.join("zoo.cfg"), config).expect("the run's folder can be written");
+        let mut server = Self { classes: settings.zookeeper_classes.clone(), dir: home, process: None, port };
+        server.begin().await;
+        server
+    }
+
+    /// Starts the killed server again, on the same data.
+    pub async fn begin(&mut self) {
+        let mut command = Command::new("java");
+        command
+            .args(["-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &self.classes])
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(self.dir.join("zoo.cfg"));
+        self.process = Some(Process::start("server", &self.dir, command));
+        let port = self.port;
+        until("ZooKeeper to serve", 30, async || serves(port).then_some(())).await;
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+}
+
+/// `ruok` is answered before the data is loaded; `srvr` names a mode only when it serves.
+fn serves(port: u16) -> bool {
+    let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = String::new();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).is_ok()
+        && socket.write_all(b"srvr").is_ok()
+        && socket.read_to_string(&mut answer).is_ok()
+        && answer.contains("Mode:")
+}
