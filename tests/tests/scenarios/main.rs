@@ -1,0 +1,41 @@
+//! The promises, with things broken on purpose. Each scenario has servers of its own and one run directory;
+//! the checker decides from the observers' logs alone. They run one after another: `./dev test scenarios`.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod crash_points;
+mod doorbells;
+mod first_light;
+mod kills;
+mod sabotage;
+
+use std::sync::Arc;
+
+use switchboard_tests::agent::Agent;
+use switchboard_tests::harness::{Desk, Fleet};
+use tokio::sync::Semaphore;
+
+/// Opens a desk for each name; together they accept `replies`.
+pub fn desks(fleet: &Fleet, names: &[&str], replies: usize, seed: u64) -> Vec<Desk> {
+    let budget = Arc::new(Semaphore::new(replies));
+    names.iter().map(|name| Desk::open(fleet.agent(name, seed), budget.clone())).collect()
+}
+
+/// Waits until all desks are done; returns their agents, whose sessions stay open, and the replies.
+pub async fn finished(desks: Vec<Desk>) -> (Vec<Arc<Agent>>, u64) {
+    let mut agents = Vec::new();
+    let mut replies = 0;
+    for desk in desks {
+        let (agent, sent) = desk.finish().await;
+        agents.push(agent);
+        replies += sent;
+    }
+    (agents, replies)
+}
+
+/// Everything a run with traffic both ways must have had to check.
+pub const ALL: &[&str] = &[
+    "LOG", "IN-1", "IN-2", "IN-3", "IN-4", "IN-5", "IN-6", "IN-7", "WS-1", "WS-2", "WS-3", "WS-4", "OUT-1", "OUT-2",
+    "OUT-3", "OUT-4", "OUT-6", "OUT-7", "OUT-8", "OUT-9", "OUT-14", "RC-1",
+];
