@@ -58,7 +58,7 @@ pub struct Fleet {
     connector: Option<Process>,
     chatservers: Vec<Option<Process>>,
     faults: u64,
-    _simulator: Process,
+    simulator: Option<Process>,
 }
 
 /// T of the scenarios, milliseconds: takeovers are not what most of them wait for.
@@ -73,19 +73,11 @@ impl Fleet {
         std::fs::create_dir_all(&dir).expect("the runs' folder can be written");
         let postgres = Postgres::start(&settings, &dir);
         let zookeeper = ZooKeeper::start(&settings, &dir).await;
-        let simulator_port = free_port();
-        let mut command = Command::new(&settings.simulator);
-        command
-            .args(["--listen", &format!("127.0.0.1:{simulator_port}"), "--bot", &format!("{ACCOUNT}=42:SECRET")])
-            .args(["--reply-delay-ms", &options.reply_delay_ms.to_string()])
-            .arg("--log")
-            .arg(dir.join("mock.jsonl"));
-        let simulator = Process::start("simulator", &dir, command);
-        until("the simulator", 10, async || alive(simulator_port, "/livez").await.then_some(())).await;
+        let platform_port = free_port();
         let nemesis = WriteLog::create(&dir.join("nemesis.jsonl")).expect("a fresh run");
         nemesis.write_clock();
         let mut fleet = Self {
-            platform: Simulator::new(simulator_port),
+            platform: Simulator::new(platform_port),
             agents_log: WriteLog::create(&dir.join("agent.jsonl")).expect("a fresh run"),
             nemesis,
             admin_ports: (0..=options.chatservers).map(|_| free_port()).collect(),
@@ -93,14 +85,16 @@ impl Fleet {
             connector: None,
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
-            _simulator: simulator,
+            simulator: None,
             dir,
             postgres,
             zookeeper,
             settings,
             options,
         };
-        fleet.configure();
+        fleet.write_config();
+        fleet.start_simulator(platform_port).await;
+        fleet.set_up();
         for number in 0..fleet.options.chatservers {
             fleet.start_chatserver(number, &[]).await;
         }
@@ -108,21 +102,38 @@ impl Fleet {
         fleet
     }
 
-    fn configure(&self) {
+    async fn start_simulator(&mut self, port: u16) {
+        let desk = format!("http://127.0.0.1:{}/#token={}", self.chat_ports[0], self.operate(&["token", "--agent", "a1"]));
+        let mut command = Command::new(&self.settings.simulator);
+        command
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--bot", &format!("{ACCOUNT}=42:SECRET"), "--desk", &desk])
+            .args(["--reply-delay-ms", &self.options.reply_delay_ms.to_string()])
+            .arg("--log")
+            .arg(self.dir.join("mock.jsonl"));
+        self.simulator = Some(Process::start("simulator", &self.dir, command));
+        until("the simulator", 10, async || alive(port, "/livez").await.then_some(())).await;
+    }
+
+    fn write_config(&self) {
         let options = &self.options;
         std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
         std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
         let config = format!(
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"127.0.0.1:{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n\
-             [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = 1500\nretry_first_ms = 200\n",
+             [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = 1500\nretry_first_ms = 200\n\
+             [chatserver]\norigins = \"{}\"\n",
             self.postgres.url(),
             self.zookeeper.port,
             options.sweep_ms,
             self.dir.join("hs256").display(),
-            options.answer_by_ms
+            options.answer_by_ms,
+            self.platform.base()
         );
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
+    }
+
+    fn set_up(&self) {
         self.operate(&["migrate"]);
         self.operate(&["queue", "add", "support"]);
         let token = format!("token=file:{}", self.dir.join("token").display());

@@ -9,6 +9,7 @@ mod doorbells;
 mod first_light;
 mod kills;
 mod sabotage;
+mod two_pages;
 
 use std::sync::Arc;
 
