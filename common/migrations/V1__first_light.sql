@@ -142,7 +142,7 @@ CREATE TABLE history (
   account_id  int NOT NULL,
   chat_id     bigint NOT NULL,
   seq         bigint NOT NULL,                              -- 1, 2, 3 ... in its chat
-  at          timestamptz NOT NULL,                         -- the transaction's now()
+  at          timestamptz NOT NULL,                         -- read under the chat's lock: rises with seq
   kind        smallint NOT NULL,                            -- model::EntryKind
   author_kind smallint NOT NULL,                            -- 0 system, 1 customer, 2 agent
   author_id   bigint,                                       -- customer.id or agent.id

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::try_join3;
+use futures_util::future::{try_join, try_join4};
 use serde::Serialize;
 
 use super::StoreError;
@@ -56,9 +56,13 @@ pub(super) fn item_json(item: &impl Serialize) -> Option<String> {
     Some(serde_json::to_string(item).expect("plain fields are JSON"))
 }
 
+// The time of all entries of one append, read while their chats are locked: the transaction's own now() may be from
+// before another transaction had the lock, and then a chat's times would run backwards.
+const CLOCK: &str = "SELECT set_config('switchboard.at', clock_timestamp()::text, true)";
+
 const HISTORY: &str = "
 INSERT INTO history (account_id, chat_id, seq, at, kind, author_kind, author_id, ref, body, item)
-SELECT a, c, s, now(), k, ak, ai, r, b, i::jsonb
+SELECT a, c, s, current_setting('switchboard.at')::timestamptz, k, ak, ai, r, b, i::jsonb
   FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::int2[], $5::int2[], $6::bigint[], $7::text[], $8::text[], $9::text[])
        u(a, c, s, k, ak, ai, r, b, i)";
 
@@ -70,7 +74,7 @@ WITH r AS MATERIALIZED (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[],
 uf AS (UPDATE feed SET last_seq = last_seq + k.n FROM (SELECT f, count(*) n FROM r GROUP BY 1) k WHERE feed.id = k.f
        RETURNING feed.id, feed.last_seq - k.n AS base)
 INSERT INTO feed_entry (feed_id, seq, account_id, chat_id, chat_seq, at)
-SELECT r.f, uf.base + row_number() OVER (PARTITION BY r.f ORDER BY r.n), r.a, r.c, r.s, now()
+SELECT r.f, uf.base + row_number() OVER (PARTITION BY r.f ORDER BY r.n), r.a, r.c, r.s, current_setting('switchboard.at')::timestamptz
   FROM r JOIN uf ON uf.id = r.f ORDER BY r.n";
 
 /// For the test that reads the plans.
@@ -86,17 +90,23 @@ pub(super) async fn append(client: &ClientWrapper, entries: &[NewEntry]) -> Resu
     let columns = Columns::of(entries);
     let pointers = Pointers::of(entries);
     let locked: Vec<i32> = pointers.feeds.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let clock = client.prepare_cached(CLOCK).await?;
     let history = client.prepare_cached(HISTORY).await?;
     let lock = client.prepare_cached(LOCK_FEEDS).await?;
     let point = client.prepare_cached(FEED_ENTRIES).await?;
     let values = columns.values();
+    // Sent in this order, answered in one trip.
+    let read = client.execute(&clock, &[]);
     let written = client.execute(&history, &values);
     let (written, held, pointed) = if locked.is_empty() {
-        (written.await?, 0, 0)
+        (try_join(read, written).await?.1, 0, 0)
     } else {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&pointers.feeds, &pointers.accounts, &pointers.chats, &pointers.seqs];
-        try_join3(written, client.execute(&lock, &[&locked]), client.execute(&point, &values)).await?
+        let feeds: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&locked];
+        let (held, pointed) = (client.execute(&lock, &feeds), client.execute(&point, &values));
+        let (_, written, held, pointed) = try_join4(read, written, held, pointed).await?;
+        (written, held, pointed)
     };
     expect("history rows", written, entries.len())?;
     expect("feed rows", held, locked.len())?;
