@@ -57,7 +57,7 @@ impl Intake {
                     continue;
                 }
             };
-            self.health.set("platform", true, "answers");
+            self.health.fact("platform", "answers");
             let Some(next) = batch.next else {
                 // An empty answer before its time: do not hammer.
                 if begun.elapsed() < PAUSES.0 {
@@ -161,7 +161,7 @@ impl Intake {
 
     /// Shows the trouble and says how long to pause.
     fn trouble(&self, error: &PollError, pause: &mut Duration) -> Duration {
-        self.health.set("platform", !matches!(error, PollError::AccountDown(_)), error.to_string());
+        self.health.fact("platform", error.to_string());
         match error {
             PollError::Throttled(span) => *span,
             PollError::Conflict(_) => {

@@ -111,7 +111,8 @@ impl Sender {
             tokio::select! {
                 _ = ears.wait() => {}
                 Some((id, end)) = ends.recv() => run.ended(id, end),
-                () = tokio::time::sleep(wait) => {}
+                // A wait of nothing would spin.
+                () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => {}
                 _ = care.tick() => run.care().await,
                 () = ending.wait() => {}
             }
@@ -214,7 +215,7 @@ impl Run<'_> {
         match end {
             Ended::AccountDown => {
                 self.down_until = Some(Moment::now() + DOWN_PAUSE);
-                self.sender.health.set("platform", false, "refuses the account: see the log");
+                self.sender.health.fact("platform", "refuses the account: see the log");
             }
             Ended::Usual => {}
         }

@@ -103,7 +103,8 @@ impl Fleet {
     }
 
     async fn start_simulator(&mut self, port: u16) {
-        let desk = format!("http://127.0.0.1:{}/#token={}", self.chat_ports[0], self.operate(&["token", "--agent", "a1"]));
+        let desk =
+            format!("http://127.0.0.1:{}/#token={}", self.chat_ports[0], self.operate(&["token", "--agent", "a1"]));
         let mut command = Command::new(&self.settings.simulator);
         command
             .args(["--listen", &format!("127.0.0.1:{port}"), "--bot", &format!("{ACCOUNT}=42:SECRET"), "--desk", &desk])
@@ -253,6 +254,12 @@ impl Fleet {
     /// Addresses of the agents' websockets.
     pub fn websockets(&self) -> Vec<String> {
         self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
+    }
+
+    /// What the connector's admin listener answers: status and body.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.admin_ports[0])).await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("text"))
     }
 
     /// Starts an observer agent.

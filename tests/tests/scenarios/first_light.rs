@@ -46,6 +46,18 @@ async fn a_customer_writes_and_an_agent_answers() {
     agent.wait_until("the refusal", Duration::from_secs(20), failed).await.unwrap();
     fleet.platform.order("unblock", serde_json::json!({"chat": customer(1)})).await;
 
+    assert_eq!(fleet.admin("/livez").await.0, 200);
+    let (status, ready) = fleet.admin("/readyz").await;
+    assert!(status == 200 && ready.contains("\"role\":\"active\"") && ready.contains("\"epoch\":\"1\""), "{ready}");
+    let (_, metrics) = fleet.admin("/metrics").await;
+    for line in [
+        "# HELP switchboard_inbox_stored_total ",
+        "switchboard_tenure_active 1",
+        "switchboard_outbox_attempts_total{outcome=\"sent\"} 4",
+    ] {
+        assert!(metrics.contains(line), "no \"{line}\" in\n{metrics}");
+    }
+
     agent.close(&chat).await.unwrap();
     fleet.platform.message(customer(1), "one more thing [[q2]]").await;
     agent

@@ -19,7 +19,8 @@ async fn a_chat_is_served_by_hand_through_a_kill() {
     let browser = Browser::start().await.unwrap();
     let both = browser.open(1200, 720, &format!("{}/", fleet.platform.base())).await.unwrap();
     let phone = both.frame("/phone").await.unwrap();
-    let desk = both.frame("#").await.unwrap();
+    let desk_address = fleet.websockets()[0].replace("ws://", "http://").replace("v1/agent", "");
+    let desk = both.frame(&desk_address).await.unwrap();
     desk.wait_for("document.querySelector('#status[data-state=connected]')", SOON).await.unwrap();
 
     phone.type_into("#new-name", "Olga Petrova").await.unwrap();
