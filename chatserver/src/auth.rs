@@ -6,14 +6,15 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// How far clocks may differ.
-const LEEWAY_S: u64 = 30;
+const LEEWAY_S: u32 = 30;
 
 /// Shortest shared secret: the length of the hash, below which it could be guessed from a token.
 const SHORTEST_SECRET_BYTES: usize = 32;
@@ -101,13 +102,27 @@ pub(crate) struct Identity {
     /// The agent's name.
     pub(crate) agent: String,
     /// When the session ends, clocks' difference included.
-    pub(crate) until: SystemTime,
+    pub(crate) until: DateTime<Utc>,
 }
 
-/// The token is not believed. Why is nobody's business but the log's.
-#[derive(Debug, thiserror::Error)]
+/// The token is not believed. Why is nobody's business but the log's; the words quote nothing of the token.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Denied(String);
+pub(crate) struct Denied(&'static str);
+
+impl From<Error> for Denied {
+    fn from(error: Error) -> Self {
+        Self(match error.kind() {
+            ErrorKind::ExpiredSignature => "it has expired",
+            ErrorKind::ImmatureSignature => "it is not valid yet",
+            ErrorKind::InvalidSignature => "its signature is wrong",
+            ErrorKind::InvalidIssuer => "its issuer is another",
+            ErrorKind::InvalidAudience => "it is for another audience",
+            ErrorKind::MissingRequiredClaim(_) => "a claim is missing",
+            _ => "it cannot be read",
+        })
+    }
+}
 
 /// Checks tokens.
 pub(crate) struct Verifier {
@@ -146,7 +161,7 @@ impl Verifier {
             validation.set_audience(&[&settings.audience]);
             validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
             validation.validate_nbf = true;
-            validation.leeway = LEEWAY_S;
+            validation.leeway = u64::from(LEEWAY_S);
             Ok(Key { id: key.id.clone(), key: decoding_key(key)?, validation })
         };
         Ok(Self { keys: settings.keys.iter().map(key).collect::<Result<_, _>>()? })
@@ -154,17 +169,17 @@ impl Verifier {
 
     /// Checks a token.
     pub(crate) fn verify(&self, token: &str) -> Result<Identity, Denied> {
-        let header = decode_header(token).map_err(|error| Denied(error.to_string()))?;
+        let header = decode_header(token)?;
         if header.crit.is_some() {
-            return Err(Denied("the header has critical fields".to_owned()));
+            return Err(Denied("its header has critical fields"));
         }
         let fits =
             |key: &&Key| key.validation.algorithms.contains(&header.alg) && (key.id.is_none() || key.id == header.kid);
-        let mut denied = Denied("no key fits the token's kid and algorithm".to_owned());
+        let mut denied = Denied("no key fits its kid and algorithm");
         for key in self.keys.iter().filter(fits) {
             match decode::<Claims>(token, &key.key, &key.validation) {
                 Ok(token) => return identity(&token.claims),
-                Err(error) => denied = Denied(error.to_string()),
+                Err(error) => denied = error.into(),
             }
         }
         Err(denied)
@@ -172,11 +187,11 @@ impl Verifier {
 }
 
 fn identity(claims: &Claims) -> Result<Identity, Denied> {
-    let seconds = claims.exp.ceil() as u64;
-    let until = UNIX_EPOCH.checked_add(Duration::from_secs(seconds.saturating_add(LEEWAY_S)));
+    let expires = DateTime::from_timestamp(claims.exp.ceil() as i64, 0);
+    let until = expires.and_then(|at| at.checked_add_signed(TimeDelta::seconds(i64::from(LEEWAY_S))));
     match (claims.sub.is_empty(), until) {
         (false, Some(until)) => Ok(Identity { agent: claims.sub.clone(), until }),
-        _ => Err(Denied("sub is empty, or exp is out of range".to_owned())),
+        _ => Err(Denied("its sub is empty, or its exp out of range")),
     }
 }
 

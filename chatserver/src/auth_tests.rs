@@ -1,1 +1,202 @@
+#![allow(clippy::unwrap_used)]
 
+use jsonwebtoken::{EncodingKey, Header, encode, get_current_timestamp};
+use serde_json::{Value, json};
+
+use super::*;
+
+const SECRET: &str = "a shared secret of more than 32 bytes";
+const RS256: (&str, &str) = (include_str!("testdata/rs256.pem"), include_str!("testdata/rs256.pub.pem"));
+const ES256: (&str, &str) = (include_str!("testdata/es256.pem"), include_str!("testdata/es256.pub.pem"));
+const ED25519: (&str, &str) = (include_str!("testdata/ed25519.pem"), include_str!("testdata/ed25519.pub.pem"));
+
+fn verifier(keys: &[(TokenAlgorithm, &str, Option<&str>)]) -> Verifier {
+    let key = |(algorithm, material, id): &(TokenAlgorithm, &str, Option<&str>)| AuthKey {
+        id: id.map(str::to_owned),
+        algorithm: *algorithm,
+        material: SecretString::from(*material),
+    };
+    let settings =
+        AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: keys.iter().map(key).collect() };
+    Verifier::new(&settings).unwrap()
+}
+
+fn shared() -> Verifier {
+    verifier(&[(TokenAlgorithm::Hs256, SECRET, None)])
+}
+
+fn claims() -> Value {
+    json!({ "sub": "anna", "iss": "us", "aud": "agents", "exp": get_current_timestamp() + 600 })
+}
+
+fn with(changes: Value) -> Value {
+    let mut claims = claims();
+    for (key, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => claims.as_object_mut().unwrap().remove(key),
+            value => claims.as_object_mut().unwrap().insert(key.clone(), value.clone()),
+        };
+    }
+    claims
+}
+
+fn sign(claims: &Value) -> String {
+    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+/// Header and claims as given, signed as HS256 with `secret`, whatever the header says.
+fn forge(header: &Value, claims: &Value, secret: &[u8]) -> String {
+    let honest = encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret)).unwrap();
+    let payload = honest.split('.').nth(1).unwrap();
+    let head = base64url(header.to_string().as_bytes());
+    let message = format!("{head}.{payload}");
+    let key = EncodingKey::from_secret(secret);
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for n in 0..=chunk.len() {
+            text.push(char::from(LETTERS[(bits >> (18 - 6 * n)) as usize & 63]));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_good_token_names_the_agent_and_when_to_stop() {
+    let now = get_current_timestamp();
+    let identity = shared().verify(&sign(&with(json!({ "exp": now + 600 })))).unwrap();
+    let until = DateTime::from_timestamp(now as i64 + 630, 0).unwrap();
+    assert_eq!(identity, Identity { agent: "anna".to_owned(), until });
+    for good in [
+        json!({ "aud": ["others", "agents"] }),
+        json!({ "nbf": now + 20 }),
+        json!({ "exp": now - 20 }),
+        json!({ "exp": now as f64 + 600.5 }),
+    ] {
+        assert!(shared().verify(&sign(&with(good.clone()))).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn hostile_claims_are_refused() {
+    let now = get_current_timestamp();
+    for bad in [
+        json!({ "sub": null }),
+        json!({ "sub": "" }),
+        json!({ "sub": 7 }),
+        json!({ "sub": ["anna"] }),
+        json!({ "iss": null }),
+        json!({ "iss": "them" }),
+        json!({ "iss": ["us"] }),
+        json!({ "iss": ["us", "them"] }),
+        json!({ "iss": 1 }),
+        json!({ "aud": null }),
+        json!({ "aud": "others" }),
+        json!({ "aud": [] }),
+        json!({ "aud": ["others"] }),
+        json!({ "aud": {"agents": true} }),
+        json!({ "exp": null }),
+        json!({ "exp": now - 31 }),
+        json!({ "exp": (now + 600).to_string() }),
+        json!({ "exp": -1 }),
+        json!({ "exp": 0 }),
+        json!({ "exp": "never" }),
+        json!({ "exp": true }),
+        json!({ "exp": 1e300 }),
+        json!({ "exp": i64::MAX }),
+        json!({ "nbf": now + 40 }),
+        json!({ "nbf": "soon" }),
+        json!({ "nbf": (now + 600).to_string() }),
+    ] {
+        assert!(shared().verify(&sign(&with(bad.clone()))).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn hostile_headers_and_signatures_are_refused() {
+    let good = sign(&claims());
+    let (head, rest) = good.split_once('.').unwrap();
+    let (payload, signature) = rest.split_once('.').unwrap();
+    let mut bad = vec![
+        String::new(),
+        "..".to_owned(),
+        "a.b.c".to_owned(),
+        head.to_owned(),
+        format!("{head}.{payload}"),
+        format!("{head}.{payload}."),
+        format!("{head}.{payload}.{}", &signature[1..]),
+        format!("{head}.{payload}.{signature}."),
+        format!("{head}.{payload}.{signature}.{signature}"),
+        format!(" {good}"),
+        format!("Bearer {good}"),
+    ];
+    for alg in ["none", "None", "NONE", "nOnE", "", "HS384", "HS512", "RS256", "ES256", "EdDSA", "PS256", "hs256"] {
+        let header = json!({ "typ": "JWT", "alg": alg });
+        bad.push(forge(&header, &claims(), SECRET.as_bytes()));
+        bad.push(format!("{}.{payload}.", base64url(header.to_string().as_bytes())));
+    }
+    bad.push(forge(&json!({ "typ": "JWT" }), &claims(), SECRET.as_bytes()));
+    bad.push(forge(&json!({ "alg": "HS256", "crit": ["b64"] }), &claims(), SECRET.as_bytes()));
+    bad.push(forge(&json!({ "alg": "HS256" }), &claims(), b"another secret of more than 32 bytes"));
+    bad.push(forge(&json!({ "alg": "HS256" }), &claims(), b""));
+    for token in bad {
+        assert!(shared().verify(&token).is_err(), "{token}");
+    }
+    let pointed = json!({ "alg": "HS256", "jku": "https://evil.example/keys", "x5u": "https://evil.example/cert" });
+    assert!(shared().verify(&forge(&pointed, &claims(), SECRET.as_bytes())).is_ok(), "where to find keys is ignored");
+}
+
+#[test]
+fn each_key_has_one_algorithm() {
+    let pairs = [
+        (TokenAlgorithm::Rs256, Algorithm::RS256, RS256, EncodingKey::from_rsa_pem(RS256.0.as_bytes())),
+        (TokenAlgorithm::Es256, Algorithm::ES256, ES256, EncodingKey::from_ec_pem(ES256.0.as_bytes())),
+        (TokenAlgorithm::EdDsa, Algorithm::EdDSA, ED25519, EncodingKey::from_ed_pem(ED25519.0.as_bytes())),
+    ];
+    for (ours, theirs, (_, public), private) in pairs {
+        let verifier = verifier(&[(ours, public, None)]);
+        let good = encode(&Header::new(theirs), &claims(), &private.unwrap()).unwrap();
+        assert!(verifier.verify(&good).is_ok(), "{ours}");
+        // The public key is no secret: nobody may use it as a shared one.
+        let forged = forge(&json!({ "alg": "HS256" }), &claims(), public.as_bytes());
+        assert!(verifier.verify(&forged).is_err(), "{ours}");
+        let forged = forge(&json!({ "alg": ours.to_string() }), &claims(), public.as_bytes());
+        assert!(verifier.verify(&forged).is_err(), "{ours}");
+    }
+}
+
+#[test]
+fn a_kid_chooses_the_key() {
+    let other = "another shared secret of 32 bytes and more";
+    let verifier =
+        verifier(&[(TokenAlgorithm::Hs256, other, Some("old")), (TokenAlgorithm::Hs256, SECRET, Some("new"))]);
+    let named = |kid: Option<&str>| {
+        let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::HS256) };
+        encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+    };
+    assert!(verifier.verify(&named(Some("new"))).is_ok());
+    for kid in [Some("old"), Some("unknown"), Some(""), None] {
+        assert!(verifier.verify(&named(kid)).is_err(), "{kid:?}");
+    }
+}
+
+#[test]
+fn unusable_keys_are_refused_at_the_start() {
+    let refused = |keys: Vec<AuthKey>| {
+        Verifier::new(&AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys }).err().unwrap()
+    };
+    let key = |algorithm, material: &str| AuthKey { id: None, algorithm, material: SecretString::from(material) };
+    assert!(matches!(refused(vec![]), AuthSettingsError::NoKey));
+    assert!(matches!(refused(vec![key(TokenAlgorithm::Hs256, "short")]), AuthSettingsError::ShortSecret));
+    assert!(matches!(refused(vec![key(TokenAlgorithm::Hs256, RS256.1)]), AuthSettingsError::PublicSecret));
+    for algorithm in [TokenAlgorithm::Rs256, TokenAlgorithm::Es256, TokenAlgorithm::EdDsa] {
+        assert!(matches!(refused(vec![key(algorithm, "no PEM")]), AuthSettingsError::Unreadable(..)));
+    }
+    assert!("none".parse::<TokenAlgorithm>().is_err() && "HS256".parse::<TokenAlgorithm>().is_ok());
+}

@@ -25,17 +25,10 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
         }
         let mut swept = wakes.swept.swap(false, Ordering::Relaxed);
         while !shutdown.has_begun() {
-            match batch(&database).await {
+            match round(&database, &doorbells, &wakes, &mut swept).await {
                 Ok(drained) => {
                     if backoff.succeeded() {
                         tracing::info!("draining again");
-                    }
-                    if std::mem::take(&mut swept) && drained.taken > 0 {
-                        ::metrics::counter!(metrics::SWEEP_FOUND, "reader" => "drain").increment(drained.taken as u64);
-                    }
-                    if drained.entries > 0 {
-                        wakes.relay.notify_one();
-                        doorbells.ring_chatservers();
                     }
                     // Look again until nothing is left: whoever was refused a chat that we held relies on it.
                     match (drained.taken + drained.unknown, drained.skipped) {
@@ -55,19 +48,36 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
     }
 }
 
-async fn batch(database: &Database) -> Result<Drained, StoreError> {
+/// One batch, and then the strangers that were passed over in it.
+async fn round(
+    database: &Database,
+    doorbells: &Doorbells,
+    wakes: &Wakes,
+    swept: &mut bool,
+) -> Result<Drained, StoreError> {
     let begun = Instant::now();
-    let mut drained = database.drain_batch().await?;
+    let drained = database.drain_batch().await?;
+    if drained.entries > 0 {
+        wakes.relay.notify_one();
+        doorbells.ring_chatservers();
+    }
     if drained.taken > 0 {
         ::metrics::histogram!(metrics::DRAIN).record(begun.elapsed().as_secs_f64());
         ::metrics::counter!(metrics::ENTRIES).increment(drained.entries as u64);
+        if std::mem::take(swept) {
+            ::metrics::counter!(metrics::SWEEP_FOUND, "reader" => "drain").increment(drained.taken as u64);
+        }
     }
+    note_quarantined(drained.quarantined);
     if drained.unknown > 0 {
-        drained.quarantined += database.meet_newcomers().await?;
-    }
-    if drained.quarantined > 0 {
-        ::metrics::counter!(metrics::QUARANTINED).increment(drained.quarantined as u64);
-        tracing::error!(rows = drained.quarantined, "put aside pending rows that this version cannot read");
+        note_quarantined(database.meet_newcomers().await?);
     }
     Ok(drained)
+}
+
+fn note_quarantined(rows: usize) {
+    if rows > 0 {
+        ::metrics::counter!(metrics::QUARANTINED).increment(rows as u64);
+        tracing::error!(rows, "put aside pending rows that this version cannot read");
+    }
 }

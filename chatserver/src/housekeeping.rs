@@ -1,20 +1,12 @@
-//! What must be done now and then: readiness, sessions' standing, partitions ahead, old feed entries away.
+//! What must be done now and then: sessions' standing, partitions ahead, old feed entries away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use switchboard_common::service::health::Health;
-use switchboard_common::service::metrics;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Database, Standing, StoreError};
 
 use crate::agents::CloseCode;
 use crate::agents::hub::{Hub, Live};
-
-/// How often readiness asks Postgres.
-const POSTGRES_EVERY: Duration = Duration::from_secs(1);
-
-/// How long readiness forgives Postgres: a restart of the database must not cut every agent.
-const POSTGRES_FORGIVEN: Duration = Duration::from_secs(30);
 
 /// An agent who is shut out or loses a queue loses the sessions within this time.
 const STANDING_EVERY: Duration = Duration::from_secs(5);
@@ -27,29 +19,6 @@ const SILENCE: Duration = Duration::from_secs(600);
 
 /// How often old feed entries are looked for, and the log's partitions made sure of.
 const LOG_EVERY: Duration = Duration::from_secs(3600);
-
-/// Ready means: Postgres answered within the last 30 s.
-pub(crate) async fn watch_postgres(database: Database, health: Health, shutdown: Shutdown) {
-    let mut answered: Option<Instant> = None;
-    loop {
-        match database.ping().await {
-            Ok(()) => {
-                answered = Some(Instant::now());
-                health.set("postgres", true, "answers");
-            }
-            Err(error) => {
-                let forgiven = answered.is_some_and(|at| at.elapsed() < POSTGRES_FORGIVEN);
-                health.set("postgres", forgiven, error.to_string());
-            }
-        }
-        let (open, idle) = database.pool_state();
-        ::metrics::gauge!(metrics::POOL_CONNECTIONS, "state" => "idle").set(idle as f64);
-        ::metrics::gauge!(metrics::POOL_CONNECTIONS, "state" => "used").set(open.saturating_sub(idle) as f64);
-        if !shutdown.pause(POSTGRES_EVERY).await {
-            return;
-        }
-    }
-}
 
 /// Ends sessions of agents who may not be there any more, or read other feeds by now; and keeps the sessions' rows.
 pub(crate) async fn watch_sessions(database: Database, hub: Hub, name: String, shutdown: Shutdown) {

@@ -20,12 +20,14 @@ mod page;
 mod relay;
 mod wakes;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use axum::Router;
 use axum::serve::ListenerExt;
+use futures_util::future::select_all;
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::health::Health;
@@ -53,7 +55,6 @@ pub async fn run(
     health: Health,
 ) -> anyhow::Result<()> {
     let verifier = auth::Verifier::new(&config.auth).context("auth")?;
-    health.expect(&["postgres"]);
     let wakes = Arc::new(Wakes::default());
     let (hub, commands) = hub::channel();
     let door = Arc::new(Door::new(
@@ -71,18 +72,26 @@ pub async fn run(
         shutdown.spawn(wakes::listen(ear, wakes.clone(), shutdown.clone())),
         shutdown.spawn(drain::run(database.clone(), doorbells.clone(), wakes.clone(), shutdown.clone())),
         shutdown.spawn(relay::run(database.clone(), config.limits, commands, wakes.clone(), shutdown.clone())),
-        shutdown.spawn(housekeeping::watch_postgres(database.clone(), health.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::watch_sessions(database.clone(), hub, config.name.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
     ];
     let router = agents::routes(door).merge(page::routes(&config.origins)).merge(health_routes(health));
-    let served = serve(listener, router, &shutdown).await;
-    // Nothing works without its listener: the other parts end, too.
+    let mut serving = pin!(serve(listener, router, &shutdown));
+    let result = tokio::select! {
+        served = &mut serving => served,
+        (ended, _, _) = select_all(parts) => {
+            let result = match ended {
+                Ok(()) if shutdown.has_begun() => Ok(()),
+                Ok(()) => Err(anyhow!("a part of the chatserver ended by itself")),
+                Err(error) => Err(error).context("a part of the chatserver failed"),
+            };
+            // Half a chatserver is worse than none: agents go where there is a whole one.
+            shutdown.begin();
+            serving.await.and(result)
+        }
+    };
     shutdown.begin();
-    for part in parts {
-        part.await.context("a part of the chatserver ended badly")?;
-    }
-    served
+    result
 }
 
 async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> anyhow::Result<()> {

@@ -20,8 +20,11 @@ pub struct PlatformSpec {
     /// Longest text of one part, UTF-16 code units.
     pub text_max_utf16: usize,
     /// Checks an account's settings and opens it.
-    pub open: fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>,
+    pub open: Open,
 }
+
+/// Opens an account by its settings.
+pub type Open = fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>;
 
 impl PlatformSpec {
     /// What the chatserver must know before it queues a message.

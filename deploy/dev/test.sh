@@ -10,9 +10,9 @@ must() { # LABEL HINT COMMAND...
   heading "$label: $*"
   background "$log" "$@"
   attend "$label" "$hint" && return
-  # From the first error on; what came before is compiling.
-  sed -n '/^\(error\|Diff in\)/,$p' "$log" | head -n 150 | sed 's/^/    /'
-  show_log "$log" 5
+  # From the first error on; what comes before it is compiling.
+  sed -n '/^\(error\|Error\|Diff in\)/,$p' "$log" | head -n 150 | sed 's/^/    /'
+  if grep -q '^\(error\|Error\|Diff in\)' "$log"; then show_log "$log" 0; else show_log "$log" 80; fi
   FAILED=$((FAILED + 1)) FAILURES+=("$label (${log#"$ROOT"/})")
   return 1
 }
@@ -33,9 +33,10 @@ run_tests() { # LABEL FOLDER COMMAND...
   shift 2
   heading "tests: $label"
   JOB_START=$SECONDS
-  (cd "$folder" && CARGO_MANIFEST_DIR=$folder exec setsid "$@") </dev/null >"$log" 2>&1 9>&- &
+  : >"$log"
+  (cd "$folder" && CARGO_MANIFEST_DIR=$folder exec setsid "$@") </dev/null >>"$log" 2>&1 9>&- &
   JOB=$! group=$JOB
-  tail -n +1 -f -s 0.2 --pid="$JOB" "$log"
+  tail -n +1 -f -s 0.2 --pid="$JOB" "$log" || true
   wait "$JOB" || code=$?
   JOB=
   kill -KILL -- "-$group" 2>/dev/null || true
@@ -116,8 +117,11 @@ test_all() {
   while IFS=$'\t' read -r -u 7 order folder name path; do
     arguments=()
     if [ "$order" = 9 ]; then arguments+=(--test-threads=1); fi
-    # NAME may also name a whole program of tests.
-    [[ -z $filter || $name == *"$filter"* ]] || arguments+=("$filter")
+    # NAME may also name a whole program of tests; one without any such test is passed over.
+    if [[ -n $filter && $name != *"$filter"* ]]; then
+      "$path" --list "$filter" 2>/dev/null | grep ': test$' >/dev/null || continue
+      arguments+=("$filter")
+    fi
     run_tests "$name" "$folder" "$path" "${arguments[@]}"
   done 7<"$D/log/executables.tsv"
   [ -n "$filter" ] || run_tests examples-in-docs "$ROOT" cargo test --locked --workspace --doc --no-fail-fast
@@ -133,7 +137,7 @@ stop_strays() {
   while IFS= read -r file; do
     pid=$(head -n 1 "$file" 2>/dev/null || true)
     if tr '\0' ' ' 2>/dev/null <"/proc/${pid:-0}/cmdline" | grep -F -- "-D ${file%/*} " >/dev/null; then
-      step "stopping a Postgres that a test left in ${file#"$ROOT"/}"
+      step "stopping a Postgres that a test left in ${file%/*}"
       kill -QUIT "$pid" 2>/dev/null || true
     fi
   done < <(find "$D/runs" -name postmaster.pid 2>/dev/null)

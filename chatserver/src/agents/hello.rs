@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use switchboard_common::store::{Agent, StoreError};
@@ -20,7 +20,7 @@ pub(super) struct Welcome {
     pub(super) session: Uuid,
     pub(super) agent: Agent,
     /// When its token expires, by the wall clock.
-    pub(super) until: SystemTime,
+    pub(super) until: DateTime<Utc>,
     pub(super) inlet: Inlet,
     /// What to write before anything from the inlet.
     pub(super) frames: Vec<String>,
@@ -87,8 +87,14 @@ pub(super) async fn greet(
     Ok(Welcome { session, agent, until: identity.until, inlet, frames })
 }
 
+/// Takes back what [`greet`] did.
+pub(super) async fn leave(door: &Door, session: Uuid) {
+    door.hub.leave(session).await;
+    forget(door, session).await;
+}
+
 /// Forgets the session's row. When that fails, housekeeping does it later.
-pub(super) async fn forget(door: &Door, session: Uuid) {
+async fn forget(door: &Door, session: Uuid) {
     if let Err(error) = door.database.close_session(session).await {
         tracing::debug!(%error, "a session's row stays until it is old");
     }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use switchboard_common::service::metrics;
 use switchboard_common::store::Agent;
@@ -28,19 +29,19 @@ const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Serves one socket to its end.
 pub(super) async fn run(door: Arc<Door>, socket: WebSocket, bearer: Option<SecretString>) {
     let mut socket = Socket::new(socket, door.config.limits.patience, door.shutdown.clone());
-    let end = match begin(&door, &mut socket, bearer).await {
+    // In boxes, so that an idle session does not keep the room that its beginning and its end need.
+    let end = match Box::pin(begin(&door, &mut socket, bearer)).await {
         Ok(welcome) => {
             let session = welcome.session;
             tracing::info!(session.id = %session, agent.id = %welcome.agent.id, "session open");
             let end = Session::new(door.clone(), welcome).run(&mut socket).await;
-            door.hub.leave(session).await;
-            hello::forget(&door, session).await;
+            Box::pin(hello::leave(&door, session)).await;
             tracing::info!(session.id = %session, ?end, "session over");
             end
         }
         Err(end) => end,
     };
-    socket.finish(end).await;
+    Box::pin(socket.finish(end)).await;
 }
 
 /// Waits for the hello, answers it, and sends what the client starts from.
@@ -61,8 +62,7 @@ async fn begin(door: &Door, socket: &mut Socket, bearer: Option<SecretString>) -
         Ok(mut welcome) => {
             for frame in std::mem::take(&mut welcome.frames) {
                 if let Err(end) = socket.write(Message::text(frame)).await {
-                    door.hub.leave(welcome.session).await;
-                    hello::forget(door, welcome.session).await;
+                    hello::leave(door, welcome.session).await;
                     return Err(end);
                 }
             }
@@ -94,7 +94,7 @@ struct Session {
     door: Arc<Door>,
     agent: Arc<Agent>,
     session: Uuid,
-    until: SystemTime,
+    until: DateTime<Utc>,
     inlet: Inlet,
     pace: Pace,
     /// Requests in order, each with its answer when that is known already.
@@ -201,12 +201,12 @@ impl Session {
 
     fn until_next_check(&self) -> Duration {
         let ping = self.next_ping.saturating_duration_since(Instant::now());
-        let expiry = self.until.duration_since(SystemTime::now()).unwrap_or_default();
+        let expiry = (self.until - Utc::now()).to_std().unwrap_or_default();
         ping.min(expiry)
     }
 
     async fn check(&mut self, socket: &mut Socket) -> Result<(), End> {
-        if SystemTime::now() >= self.until {
+        if Utc::now() >= self.until {
             return Err(End::Close(CloseCode::Expired));
         }
         if Instant::now() < self.next_ping {

@@ -10,10 +10,10 @@ use tokio_tungstenite::tungstenite;
 
 use super::protocol::CloseCode;
 
-/// How long the close frame may take to be written, and the client to answer it.
+/// How long a client that reads slowly may take to find the close frame.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// How long a client that still writes a frame we do not read may take to find the close frame.
+/// How long a client may take to answer the close frame, or to find it while it still writes a frame we do not read.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a session is over.
@@ -85,17 +85,17 @@ impl Socket {
         };
         ::metrics::counter!(metrics::WS_CLOSED, "code" => code.to_string()).increment(1);
         let frame = CloseFrame { code: code as u16, reason: code.reason().into() };
-        let closing = async {
-            if self.inner.send(Message::Close(Some(frame))).await.is_err() {
-                return;
-            }
-            if self.unreadable {
-                // Closing a connection with unread bytes resets it, and the close frame may be lost with it.
-                self.shutdown.pause(LINGER).await;
-            }
-            while let Some(Ok(_)) = self.inner.next().await {}
-        };
-        let _ = tokio::time::timeout(CLOSING, closing).await;
+        let told = tokio::time::timeout(CLOSING, self.inner.send(Message::Close(Some(frame)))).await;
+        if !matches!(told, Ok(Ok(()))) {
+            return;
+        }
+        // Closing a connection with unread bytes resets it, and the close frame may be lost with it.
+        if self.unreadable {
+            self.shutdown.pause(LINGER).await;
+        } else {
+            let answered = async { while let Some(Ok(_)) = self.inner.next().await {} };
+            let _ = tokio::time::timeout(LINGER, answered).await;
+        }
     }
 }
 

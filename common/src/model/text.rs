@@ -103,7 +103,7 @@ mod tests {
         #[test]
         fn loses_nothing_and_fits(text in "\\PC{0,200}|[a-z \\n👍🏽é]{0,300}", max in 2usize..40) {
             let pieces = split_utf16(&text, max);
-            prop_assert_eq!(pieces.concat(), text);
+            prop_assert_eq!(pieces.concat(), text.as_str());
             for piece in pieces {
                 prop_assert!(!piece.is_empty());
                 prop_assert!(piece.encode_utf16().count() <= max);

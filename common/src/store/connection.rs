@@ -50,9 +50,10 @@ impl Database {
             .tcp_user_timeout(Duration::from_secs(10))
             .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
             // Prepared statements here are planned once: a generic plan made while `pending` is empty
-            // must not become a sequential scan for the connection's life (docs/data.md, traps).
+            // must not become a sequential scan for the connection's life (docs/data.md). A scan that is forbidden and
+            // still needed is priced so high that it would be compiled every time: no jit.
             .options(format!(
-                "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c lock_timeout=2000 \
+                "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off -c lock_timeout=2000 \
                  -c idle_in_transaction_session_timeout=10000 -c statement_timeout={timeout_ms} -c timezone=UTC"
             ));
         let manager = deadpool_postgres::Manager::from_config(

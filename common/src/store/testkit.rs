@@ -60,7 +60,8 @@ impl Drop for TestDatabase {
         // The test's own runtime may be ending: a thread with a runtime of its own does not depend on it.
         let dropping = std::thread::spawn(move || {
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                let _ = runtime.block_on(tokio::time::timeout(Duration::from_secs(10), run(&server, &sql)));
+                let dropping = async { tokio::time::timeout(Duration::from_secs(10), run(&server, &sql)).await };
+                let _ = runtime.block_on(dropping);
             }
         });
         let _ = dropping.join();

@@ -5,15 +5,10 @@ use crate::files::{File, all, none, rust};
 /// Files past 400 lines and why splitting them would be worse.
 const LONG: &[(&str, &str)] = &[];
 
-/// Where a test may sleep, and what it does there instead of hoping.
+/// Where a test sleeps although it does not look again and again for a state, and why.
 const MAY_SLEEP: &[(&str, &str)] = &[
-    ("tests/src/browser/", "looks again at a file or a page until it is as awaited, with a deadline"),
-    (
-        "tests/simulators/telegram/tests/rules/platform.rs",
-        "asks the simulator again until its state is as awaited, with a deadline",
-    ),
     ("tests/simulators/telegram/tests/rules/limits.rs", "time is the subject: waits exactly as long as it was told to"),
-    ("tests/src/harness/", "looks again at a process or a table until it is as awaited, with a deadline"),
+    ("tests/tests/scenarios/kills.rs", "an outage of a given length is the subject"),
 ];
 
 #[test]
@@ -100,27 +95,38 @@ fn nothing_is_printed_by_the_services() {
     none(&found, "a service speaks through tracing, which knows the format and the level");
 }
 
-/// The test part of a file: all of it under tests/, else what follows `#[cfg(test)]`. A simulator is a program.
+/// The test part of a file: all of it under tests/, else its `mod tests`. A simulator is a program.
 fn test_lines(file: &'static File) -> Box<dyn Iterator<Item = (usize, &'static str)>> {
     let simulator = file.is_under("tests/simulators/") && file.path.contains("/src/");
-    if file.is_under("tests/") && !simulator {
+    let test_file = file.path.contains("/tests/") || file.ends_with("tests.rs");
+    if (file.is_under("tests/") || test_file) && !simulator {
         return Box::new(file.lines());
     }
-    Box::new(file.lines().skip_while(|(_, line)| line.trim() != "#[cfg(test)]"))
+    Box::new(file.lines().skip_while(|(_, line)| *line != "mod tests {"))
 }
 
 #[test]
 fn no_test_sleeps_and_hopes() {
     let words = [concat!("time::", "sleep("), concat!("thread::", "sleep("), concat!(" sleep", "(Duration")];
     let mut found = Vec::new();
-    for file in rust().filter(|file| !MAY_SLEEP.iter().any(|(path, _)| file.is_under(path))) {
-        for (number, line) in test_lines(file) {
-            if words.iter().any(|word| line.contains(word)) {
+    for file in rust().filter(|file| !MAY_SLEEP.iter().any(|(path, _)| file.path == *path)) {
+        let lines: Vec<(usize, &str)> = test_lines(file).collect();
+        for (at, (number, line)) in lines.iter().enumerate() {
+            // The pause between two looks at a state stands in a loop.
+            let looked: &[(usize, &str)] = &lines[at.saturating_sub(16)..at];
+            let loops = looked.iter().any(|(_, line)| {
+                let line = line.trim_start();
+                line.starts_with("while ") || line.starts_with("for ") || line.starts_with("loop")
+            });
+            if words.iter().any(|word| line.contains(word)) && !loops {
                 found.push(format!("{}:{number}", file.path));
             }
         }
     }
-    none(&found, "wait for a state with a deadline instead; a place that polls with one is named in MAY_SLEEP");
+    none(
+        &found,
+        "wait for a state with a deadline, looking in a loop; where time itself is the subject, say so in MAY_SLEEP",
+    );
 }
 
 #[test]
@@ -143,13 +149,17 @@ fn no_file_knows_a_machine() {
 
 #[test]
 fn no_secret_is_kept_here() {
-    let mut found = occurrences(written_by_us(), &[concat!("PRIVATE", " KEY-----")]);
+    let fixtures = |file: &&File| file.path.contains("/testdata/");
+    let mut found = occurrences(written_by_us().filter(|file| !fixtures(file)), &[concat!("PRIVATE", " KEY-----")]);
     for file in written_by_us() {
         for (number, line) in file.lines().filter(|(_, line)| holds_bot_token(line)) {
             found.push(format!("{}:{number}: {}", file.path, line.trim().chars().take(20).collect::<String>()));
         }
     }
-    none(&found, "that looks like a real key or a real bot token: tests make theirs at random");
+    none(
+        &found,
+        "that looks like a real key or a real bot token: tests make theirs at random, or keep them in a folder testdata",
+    );
 }
 
 /// Telegram's tokens: eight to ten digits, a colon, 35 letters.

@@ -175,7 +175,6 @@ fn set(table: &mut Table, key: &str, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::super::{Config, DEFAULT};
-    use super::*;
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
         let path = std::env::temp_dir().join(format!("switchboard-config-{}.toml", uuid::Uuid::new_v4()));

@@ -62,10 +62,7 @@ fn edited(message: &Message) -> Inbound {
 
 /// A customer blocked us or came back; in groups this is about us and of no interest yet.
 fn membership(change: &ChatMemberUpdated) -> Inbound {
-    let left = match change.new_chat_member.kind {
-        ChatMemberKind::Banned(_) | ChatMemberKind::Left => true,
-        _ => false,
-    };
+    let left = matches!(change.new_chat_member.kind, ChatMemberKind::Banned(_) | ChatMemberKind::Left);
     let word = if left { "left" } else { "returned" };
     let key = format!("b:{}:{}:{word}", change.chat.id, change.date.timestamp());
     match change.chat.is_private() {
