@@ -16,9 +16,9 @@ macro_rules! names {
 }
 
 names! {
-    /// Version and commit of this process; always 1.
+    /// Version of this process; always 1.
     describe_gauge BUILD_INFO = "switchboard_build_info";
-    /// Rows stored from the platform, by item kind.
+    /// Facts stored from the platform.
     describe_counter INBOX_STORED = "switchboard_inbox_stored_total";
     /// Facts delivered again and not stored again.
     describe_counter INBOX_REPEATED = "switchboard_inbox_repeated_total";
@@ -42,7 +42,7 @@ names! {
     describe_counter TENURE_CHANGES = "switchboard_tenure_changes_total";
     /// 1 while a ZooKeeper session lives.
     describe_gauge ZOOKEEPER_CONNECTED = "switchboard_zookeeper_connected";
-    /// Doorbells rung, by target.
+    /// Doorbells rung.
     describe_counter DOORBELL_RINGS = "switchboard_doorbell_rings_total";
     /// Items found by a sweep that no doorbell announced; should stay at zero.
     describe_counter SWEEP_FOUND = "switchboard_sweep_found_total";

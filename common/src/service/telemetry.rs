@@ -7,9 +7,12 @@ use tracing_subscriber::EnvFilter;
 
 use super::config::{Log, LogFormat};
 
+/// Libraries that print at debug what must never be in a log: statements with their parameters, frames, URLs.
+const FOREIGN: &str = "tokio_postgres=info,tungstenite=info,tokio_tungstenite=info,hyper=info,hyper_util=info,h2=info,reqwest=info,zookeeper_client=info";
+
 /// Installs the subscriber; call once per process.
 pub fn install(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
+    let filter = EnvFilter::try_new(format!("{},{FOREIGN}", log.level))
         .map_err(|error| anyhow::anyhow!("log.level \"{}\" is no filter: {error}", log.level))?;
     let json = match log.format {
         LogFormat::Json => true,

@@ -1,5 +1,6 @@
 //! Migrations: embedded SQL files, run once, under a lock, expand first and contract a release later.
 
+use super::error::{sources, words};
 use super::{Database, StoreError};
 
 mod embedded {
@@ -20,10 +21,13 @@ pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
         .batch_execute(&format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK}); SET lock_timeout = '2s'"))
         .await?;
     let client: &mut tokio_postgres::Client = &mut connection;
-    let report = embedded::migrations::runner()
-        .run_async(client)
-        .await
-        .map_err(|error| StoreError::Unexpected(format!("migration: {error}")))?;
+    let report = embedded::migrations::runner().run_async(client).await.map_err(|error| {
+        let cause = sources(&error).filter_map(|cause| cause.downcast_ref().map(words)).next();
+        StoreError::Unexpected(format!(
+            "migration: {error}{}",
+            cause.map(|words| format!(": {words}")).unwrap_or_default()
+        ))
+    })?;
     connection.batch_execute("ANALYZE account, agent, queue, feed, chat, outbox").await?;
     // The connection carries changed settings and the lock: dropping it closes both.
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())

@@ -124,7 +124,7 @@ pub struct Connector {
     pub answer_by_ms: u64,
     pub retry_first_ms: u64,
     pub retry_longest_ms: u64,
-    pub attempts: u32,
+    pub give_up_hours: u64,
 }
 
 /// `[chatserver]`
@@ -152,8 +152,20 @@ impl Config {
         if !(1..=50).contains(&self.connector.poll_timeout_s) {
             return refuse("connector.poll_timeout_s", "must be from 1 to 50, the longest a platform waits");
         }
-        if self.connector.in_flight == 0 || self.connector.attempts == 0 {
-            return refuse("connector", "in_flight and attempts must be at least 1");
+        if self.connector.in_flight == 0 || self.connector.give_up_hours == 0 {
+            return refuse("connector", "in_flight and give_up_hours must be at least 1");
+        }
+        if self.connector.write_by_ms < 100 {
+            return refuse("connector.write_by_ms", "must be at least 100: a claim and a call must fit into it");
+        }
+        if self.connector.answer_by_ms > 600_000 {
+            return refuse("connector.answer_by_ms", "must be at most 600000: limits look ten minutes back");
+        }
+        if self.zookeeper.session_timeout_ms < 500 {
+            return refuse("zookeeper.session_timeout_ms", "must be at least 500; 2000 to 10000 is sensible");
+        }
+        if self.chatserver.sessions_per_agent == 0 {
+            return refuse("chatserver.sessions_per_agent", "must be at least 1, else nobody could come in");
         }
         if self.connector.answer_by_ms < self.connector.write_by_ms {
             return refuse("connector.answer_by_ms", "must not be below connector.write_by_ms");

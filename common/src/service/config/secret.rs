@@ -7,11 +7,11 @@ use super::ConfigError;
 /// Why a secret's reference could not be followed. Never holds the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretRefError {
-    /// Not of a form we know.
+    /// Not of a form we know. What was given is not shown: it may be the secret itself.
     #[error(
-        "\"{0}\" is no reference to a secret: write file:/path or env:NAME, so that the secret itself is stored nowhere"
+        "this is no reference to a secret: write file:/path or env:NAME, so that the secret itself is stored nowhere"
     )]
-    Form(String),
+    Form,
     /// The file could not be read.
     #[error("cannot read the secret file {path}: {error}")]
     File {
@@ -36,7 +36,7 @@ pub fn resolve_secret(reference: &str) -> Result<SecretString, SecretRefError> {
         }
         #[allow(clippy::disallowed_methods)] // the one place where a reference reads the environment
         Some(("env", name)) => std::env::var(name).map_err(|_| SecretRefError::Variable(name.to_owned()))?,
-        _ => return Err(SecretRefError::Form(reference.to_owned())),
+        _ => return Err(SecretRefError::Form),
     };
     match text.trim() {
         "" => Err(SecretRefError::Empty(reference.to_owned())),

@@ -57,8 +57,7 @@ pub(super) fn merge<T: DeserializeOwned>(
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: name.clone(), error })?;
         refuse_unknown(&name, &text, &known)?;
-        let table: Table = toml::from_str(&text)
-            .map_err(|error| ConfigError::Syntax { path: name.clone(), error: error.to_string() })?;
+        let table: Table = toml::from_str(&text).map_err(|error| syntax(&name, &text, &error))?;
         overlay(&mut merged, table);
     }
     for (variable, value) in environment {
@@ -91,8 +90,7 @@ fn keys(table: &Table, prefix: &str) -> Vec<String> {
 }
 
 fn refuse_unknown(name: &str, text: &str, known: &[String]) -> Result<(), ConfigError> {
-    let document = DeTable::parse(text)
-        .map_err(|error| ConfigError::Syntax { path: name.to_owned(), error: error.to_string() })?;
+    let document = DeTable::parse(text).map_err(|error| syntax(name, text, &error))?;
     let unknown = |key: String, at: usize| {
         let (line, column) = place(text, at);
         let nearest = nearest(&key, known);
@@ -115,6 +113,13 @@ fn refuse_unknown(name: &str, text: &str, known: &[String]) -> Result<(), Config
         }
     }
     Ok(())
+}
+
+/// Where and what, without the line itself: it may hold a secret.
+fn syntax(name: &str, text: &str, error: &toml::de::Error) -> ConfigError {
+    let (line, column) = place(text, error.span().map_or(0, |span| span.start));
+    let error = format!("line {line}, column {column}: {}", error.message());
+    ConfigError::Syntax { path: name.to_owned(), error }
 }
 
 fn place(text: &str, at: usize) -> (usize, usize) {
