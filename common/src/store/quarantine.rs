@@ -53,6 +53,25 @@ impl Database {
         .await
     }
 
+    /// Gives a row that a chatserver could not read back to the chatservers; false when it is none. One that still
+    /// cannot read it puts it aside again.
+    pub async fn requeue_pending(&self, account: AccountId, id: i64) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            WITH q AS (
+              UPDATE quarantine SET replayed_at = now()
+               WHERE account_id = $1 AND id = $2 AND replayed_at IS NULL AND starts_with(dedupe_key, 'p:') RETURNING raw),
+            r AS (SELECT convert_from(raw, 'UTF8')::jsonb AS r FROM q)
+            INSERT INTO pending (account_id, chat_key, kind, dedupe_key, body, item)
+            SELECT $1, r->>'chat_key', (r->>'kind')::int2, r->>'dedupe_key', r->>'body', r->'item' FROM r";
+        self.within(async {
+            let connection = self.connection().await?;
+            let requeued = connection.execute(SQL, &[&account.0, &id]).await?;
+            connection.done();
+            Ok(requeued == 1)
+        })
+        .await
+    }
+
     /// Marks one as read after all. Call it after its facts were stored: a crash between the two replays
     /// it again, and the facts' keys make that harmless.
     pub async fn mark_replayed(&self, account: AccountId, id: i64) -> Result<(), StoreError> {

@@ -93,6 +93,7 @@ fn newcomer(row: &tokio_postgres::Row) -> Result<(AccountId, Newcomer), Unreadab
     let pending = Row {
         account: AccountId(row.get("account_id")),
         chat: ChatId(0),
+        chat_key: row.get("chat_key"),
         kind: row.get("kind"),
         key: row.get("dedupe_key"),
         body: row.get("body"),

@@ -94,6 +94,9 @@ fn unreadable(error: &serde_json::Error) -> String {
 /// Keeps the row as it was.
 pub(super) fn put_aside(row: &Row, reason: String) -> Unreadable {
     let item = row.item.as_deref().map(|json| serde_json::from_str::<serde_json::Value>(json).unwrap_or(json.into()));
-    let raw = serde_json::json!({ "kind": row.kind, "dedupe_key": row.key, "body": row.body, "item": item });
-    Unreadable { account: row.account, key: row.key.clone(), reason, raw: raw.to_string().into_bytes() }
+    let raw = serde_json::json!({
+        "chat_key": row.chat_key, "kind": row.kind, "dedupe_key": row.key, "body": row.body, "item": item
+    });
+    // `p:` tells a pending row from a platform's update: `Database::requeue_pending` takes it back.
+    Unreadable { account: row.account, key: format!("p:{}", row.key), reason, raw: raw.to_string().into_bytes() }
 }

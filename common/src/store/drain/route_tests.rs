@@ -29,6 +29,7 @@ fn plan(state: ChatState, items: Vec<What>) -> Plan {
     let row = |key: usize| Row {
         account: AccountId(1),
         chat: CHAT,
+        chat_key: String::new(),
         kind: 0,
         key: format!("k{key}"),
         body: Some(format!("text {key}")),

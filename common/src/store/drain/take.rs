@@ -19,6 +19,8 @@ pub(super) struct Batch {
 pub(super) struct Row {
     pub(super) account: AccountId,
     pub(super) chat: ChatId,
+    /// The chat as the platform names it.
+    pub(super) chat_key: String,
     pub(super) kind: i16,
     pub(super) key: String,
     pub(super) body: Option<String>,
@@ -69,9 +71,9 @@ c AS MATERIALIZED (
     FROM chat c WHERE c.id = ANY (ARRAY(SELECT chat_id FROM w)) ORDER BY c.id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED),
 d AS MATERIALIZED (
   DELETE FROM pending p USING w, c WHERE p.id = w.id AND w.chat_id = c.id
-  RETURNING p.id, p.kind, p.dedupe_key, p.body, p.item, c.id AS chat_id, c.account_id, c.last_seq, c.state, c.agent_id,
+  RETURNING p.id, p.chat_key, p.kind, p.dedupe_key, p.body, p.item, c.id AS chat_id, c.account_id, c.last_seq, c.state, c.agent_id,
             c.queue_id, c.interaction_id, c.unread, c.last_in_seq, c.title, c.counted_today)
-SELECT s.seen, s.unknown, d.id, d.kind, d.dedupe_key, d.body, d.item::text AS item, d.chat_id, d.account_id, d.last_seq, d.state,
+SELECT s.seen, s.unknown, d.id, d.chat_key, d.kind, d.dedupe_key, d.body, d.item::text AS item, d.chat_id, d.account_id, d.last_seq, d.state,
        d.agent_id, d.queue_id, d.interaction_id, d.unread, d.last_in_seq, d.title, d.counted_today,
        a.queue_id AS home_id, hq.feed_id AS home_feed, hq.name AS home_name,
        q.feed_id AS queue_feed, g.feed_id AS agent_feed, cu.id AS customer_id, cu.name AS customer_name
@@ -104,6 +106,7 @@ pub(super) async fn take(connection: Connection) -> Result<(Work, Batch), StoreE
         batch.rows.push(Row {
             account: AccountId(row.get("account_id")),
             chat,
+            chat_key: row.get("chat_key"),
             kind: row.get("kind"),
             key: row.get("dedupe_key"),
             body: row.get("body"),

@@ -23,7 +23,8 @@ SELECT a, now()::date, c FROM unnest($1::int[], $2::bigint[]) u(a, c) ORDER BY a
 const QUARANTINE: &str = "
 INSERT INTO quarantine (account_id, dedupe_key, reason, raw)
 SELECT a, k, r, w FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[]) u(a, k, r, w)
- ORDER BY a, k COLLATE \"C\" ON CONFLICT DO NOTHING";
+ ORDER BY a, k COLLATE \"C\"
+    ON CONFLICT (account_id, dedupe_key) DO UPDATE SET replayed_at = NULL, reason = excluded.reason";
 
 /// For the test that reads the plans.
 #[cfg(test)]

@@ -94,6 +94,22 @@ async fn what_cannot_be_read_is_put_aside_and_stops_nothing() {
     assert_eq!((drained.entries, drained.quarantined), (3, 7));
     assert_eq!(f.number("SELECT count(*) FROM pending").await, 0);
     assert_eq!(f.number("SELECT count(*) FROM quarantine WHERE convert_from(raw, 'UTF8')::jsonb ? 'kind'").await, 7);
+
+    // Given back: what can be read now becomes an entry, what still cannot be read is put aside again.
+    f.run(
+        "UPDATE quarantine SET raw = convert_to(replace(convert_from(raw, 'UTF8'), '\"group\":true', '\"author_id\":\"c1\"'), 'UTF8')
+          WHERE dedupe_key = 'p:no author'",
+    )
+    .await;
+    let account = crate::model::AccountId(1);
+    for row in f.database.quarantined(account, false, 0, 100).await.unwrap() {
+        assert!(f.database.requeue_pending(account, row.id).await.unwrap());
+        assert!(!f.database.requeue_pending(account, row.id).await.unwrap(), "given back once");
+    }
+    assert_eq!(f.number("SELECT count(*) FROM quarantine WHERE replayed_at IS NULL").await, 0);
+    let drained = drain(&f.database).await;
+    assert_eq!((drained.entries, drained.quarantined), (1, 6));
+    assert_eq!(f.number("SELECT count(*) FROM quarantine WHERE replayed_at IS NULL").await, 6);
     f.finish().await;
 }
 

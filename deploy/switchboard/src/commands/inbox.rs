@@ -74,11 +74,20 @@ async fn replay(database: &Database, account: Account) -> anyhow::Result<(u32, u
         let Some(last) = rows.last() else { return Ok((read, left)) };
         after = last.id;
         for row in rows {
+            // What a chatserver put aside was read once already: it goes back to the chatservers.
+            if database.requeue_pending(account.id, row.id).await? {
+                read += 1;
+                continue;
+            }
             if platform.parse(&row.raw).is_err() {
                 left += 1;
                 continue;
             }
-            intake.take_in(std::slice::from_ref(&row.raw), None).await?;
+            let stored = intake.take_in(std::slice::from_ref(&row.raw), None).await?;
+            if stored.new + stored.repeated == 0 {
+                left += 1;
+                continue;
+            }
             database.mark_replayed(account.id, row.id).await?;
             read += 1;
         }
