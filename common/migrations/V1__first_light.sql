@@ -223,7 +223,7 @@ CREATE TABLE outbox (
   lane         smallint NOT NULL DEFAULT 0,
   open         boolean  NOT NULL DEFAULT true,              -- the only indexed state: false once decided
   state        smallint NOT NULL DEFAULT 0,                 -- model::PartState
-  attempt      smallint NOT NULL DEFAULT 0,
+  attempt      int NOT NULL DEFAULT 0,
   epoch        bigint,
   write_by     timestamptz,
   answer_by    timestamptz,
@@ -241,7 +241,7 @@ CREATE INDEX outbox_message ON outbox (chat_id, chat_seq);
 CREATE TABLE attempt (
   account_id   int NOT NULL,
   outbox_id    bigint NOT NULL,
-  n            smallint NOT NULL,
+  n            int NOT NULL,
   epoch        bigint NOT NULL,
   chat_key     text COLLATE "C" NOT NULL,
   claimed_at   timestamptz NOT NULL,
@@ -256,7 +256,7 @@ CREATE TABLE attempt (
   freeze_until timestamptz,
   PRIMARY KEY (account_id, outbox_id, n)
 ) WITH (fillfactor = 80);
-CREATE INDEX attempt_window ON attempt USING brin (claimed_at);
+CREATE INDEX attempt_window ON attempt (account_id, claimed_at);
 CREATE INDEX attempt_freeze ON attempt (account_id, freeze_until) WHERE freeze_until IS NOT NULL;
 
 -- Who may see a chat, decided in this one place: the agent who has it, and the agents of its queue.

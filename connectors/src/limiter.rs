@@ -130,7 +130,9 @@ impl Limiter {
             let window = self.limits[key.0].window;
             if let Some(log) = self.logs.get_mut(&key) {
                 log.held -= 1;
-                log.freed_at.push_back(now + window);
+                // Restored ones may leave later than this one: keep the order in which they leave.
+                let place = log.freed_at.partition_point(|at| *at <= now + window);
+                log.freed_at.insert(place, now + window);
             }
         }
     }
@@ -226,6 +228,19 @@ mod tests {
         let mut fresh = unpaced(&limits(60_000));
         fresh.restore(&[past("a", 61.0)], &[], |_| Scope::Chat);
         assert!(fresh.take("a", Scope::Chat).is_ok(), "long gone");
+    }
+
+    #[test]
+    fn a_restored_slot_that_leaves_late_holds_up_no_other() {
+        let mut limiter = unpaced(&limits(50));
+        let late = SlotHistory { chat_key: "a".to_owned(), ended_ago: -3600.0 };
+        limiter.restore(&[late], &[], |_| Scope::Chat);
+        for chat in ["b", "c"] {
+            let slot = limiter.take(chat, Scope::Chat).expect("two of three are free");
+            limiter.answered(slot);
+        }
+        let wait = limiter.take("d", Scope::Chat).expect_err("all three are used").expect("known");
+        assert!(wait <= Duration::from_millis(50), "b and c leave first: {wait:?}");
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub struct SenderOptions {
     pub answer_by: Duration,
     /// First and longest pause after a call that certainly failed.
     pub retry: (Duration, Duration),
-    /// Certain failures after which a part is given up.
-    pub attempts: u32,
+    /// A part that could certainly not be delivered for so long is given up.
+    pub give_up: Duration,
 }
 
 /// Sends one account's parts.
@@ -73,7 +73,7 @@ struct Run<'a> {
     /// Calls under way, by part: the chat each keeps busy.
     under_way: HashMap<OutboxId, String>,
     /// Claims that were not answered: nothing of them was written, so they are put back until they are old.
-    unanswered: Vec<(OutboxId, Moment)>,
+    unanswered: Vec<(OutboxId, i32, Moment)>,
     ended: mpsc::Sender<(OutboxId, Ended)>,
     down_until: Option<Moment>,
 }
@@ -125,6 +125,9 @@ impl Sender {
             let Some((id, end)) = ends.recv().await else { break };
             run.ended(id, end);
         }
+        if let Err(error) = run.release_unanswered().await {
+            tracing::warn!(%error, "parts that were never sent will be shown as unconfirmed");
+        }
     }
 }
 
@@ -162,6 +165,7 @@ impl Run<'_> {
     async fn claim_and_start(&mut self, chosen: Vec<(Due, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
         let SenderOptions { write_by, answer_by, .. } = self.sender.options;
         let ids: Vec<OutboxId> = chosen.iter().map(|(part, _)| part.id).collect();
+        let tried: Vec<(OutboxId, i32)> = chosen.iter().map(|(part, _)| (part.id, part.attempt + 1)).collect();
         let begun = Moment::now();
         let deadline = Deadline { write_by: begun + write_by, answer_by: begun + answer_by };
         point("S1");
@@ -170,7 +174,7 @@ impl Run<'_> {
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.unanswered.extend(ids.iter().map(|id| (*id, deadline.answer_by)));
+                self.unanswered.extend(tried.iter().map(|(id, n)| (*id, *n, deadline.answer_by)));
                 slots.into_values().for_each(|slot| locked(&self.limiter).unused(slot));
                 return Err(error);
             }
@@ -222,12 +226,11 @@ impl Run<'_> {
     }
 
     async fn release_unanswered(&mut self) -> Result<(), StoreError> {
-        self.unanswered.retain(|(_, until)| until.is_ahead());
-        let ids: Vec<OutboxId> =
-            self.unanswered.iter().map(|(id, _)| *id).filter(|id| !self.under_way.contains_key(id)).collect();
-        match ids.is_empty() {
+        self.unanswered.retain(|(_, _, until)| until.is_ahead());
+        let attempts: Vec<(OutboxId, i32)> = self.unanswered.iter().map(|(id, n, _)| (*id, *n)).collect();
+        match attempts.is_empty() {
             true => Ok(()),
-            false => self.sender.database.release_unsent(self.sender.account.id, self.epoch, &ids).await,
+            false => self.sender.database.release_unsent(self.sender.account.id, self.epoch, &attempts).await,
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Due {
     pub id: OutboxId,
     /// Its chat, as the platform names it.
     pub chat_key: String,
+    /// Attempts so far: a claim makes the next.
+    pub attempt: i32,
 }
 
 /// A part that is ours to send, until `write_by`.
@@ -25,7 +27,7 @@ pub struct Claimed {
     /// The part.
     pub id: OutboxId,
     /// Number of this attempt.
-    pub n: i16,
+    pub n: i32,
     /// Its chat.
     pub chat_id: ChatId,
     /// Its chat, as the platform names it.
@@ -34,6 +36,8 @@ pub struct Claimed {
     pub text: String,
     /// Earlier attempts that certainly failed.
     pub failures: i64,
+    /// How long it has been waiting since it was accepted.
+    pub age: Duration,
 }
 
 /// How an attempt ended, and what becomes of its part.
@@ -93,11 +97,11 @@ WITH RECURSIVE head AS (
   SELECT (SELECT o.chat_id FROM outbox o WHERE o.account_id = $1 AND o.open AND o.chat_id > head.chat_id
            ORDER BY o.chat_id LIMIT 1)
     FROM head WHERE head.chat_id IS NOT NULL)
-SELECT f.id, f.chat_key, f.due_in FROM head
+SELECT f.id, f.chat_key, f.attempt, f.due_in FROM head
  CROSS JOIN LATERAL (
-   SELECT o.id, o.chat_key, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
+   SELECT o.id, o.chat_key, o.attempt, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
     WHERE o.account_id = $1 AND o.open AND o.chat_id = head.chat_id ORDER BY o.chat_seq, o.part LIMIT 1) f
- WHERE f.state = 0 ORDER BY f.id LIMIT 1000";
+ WHERE f.state = 0 ORDER BY coalesce(f.due_in > 0, false), f.id LIMIT 1000";
 
 const CLAIM: &str = "
 WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE),
@@ -111,11 +115,11 @@ u AS (
   UPDATE outbox o SET state = 1, epoch = $2, attempt = attempt + 1, retry_at = NULL,
          write_by = clock_timestamp() + make_interval(secs => $4), answer_by = clock_timestamp() + make_interval(secs => $5)
     FROM q WHERE o.account_id = $1 AND o.id = q.id
-  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body),
+  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.created_at),
 a AS (
   INSERT INTO attempt (account_id, outbox_id, n, epoch, chat_key, claimed_at, write_by, answer_by)
   SELECT $1, id, attempt, $2, chat_key, clock_timestamp(), write_by, answer_by FROM u)
-SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body,
+SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, extract(epoch FROM clock_timestamp() - u.created_at)::float8 AS age,
        (SELECT count(*) FROM attempt t WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.outcome = 3) AS failures
   FROM u ORDER BY u.id";
 
@@ -184,7 +188,11 @@ impl Database {
             for row in rows {
                 match row.get::<_, Option<f64>>("due_in").filter(|seconds| *seconds > 0.0) {
                     Some(seconds) => next = Some(next.map_or(seconds, |known| known.min(seconds))),
-                    None => due.push(Due { id: OutboxId(row.get("id")), chat_key: row.get("chat_key") }),
+                    None => due.push(Due {
+                        id: OutboxId(row.get("id")),
+                        chat_key: row.get("chat_key"),
+                        attempt: row.get("attempt"),
+                    }),
                 }
             }
             Ok((due, next.map(Duration::from_secs_f64)))
@@ -219,6 +227,7 @@ impl Database {
                     chat_key: row.get("chat_key"),
                     text: row.get("body"),
                     failures: row.get("failures"),
+                    age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
                 })
                 .collect())
         })
@@ -226,7 +235,7 @@ impl Database {
     }
 
     /// Records how an attempt ended; true when chatservers have something to read. Repeating it is harmless.
-    pub async fn settle(&self, account: AccountId, id: OutboxId, n: i16, end: &Settlement) -> Result<bool, StoreError> {
+    pub async fn settle(&self, account: AccountId, id: OutboxId, n: i32, end: &Settlement) -> Result<bool, StoreError> {
         let sending = PartState::Sending as i16;
         let either = vec![sending, PartState::Unconfirmed as i16];
         let (state, platform_id, reason, outcome, from) = match end {
@@ -265,7 +274,7 @@ impl Database {
         &self,
         account: AccountId,
         id: OutboxId,
-        n: i16,
+        n: i32,
         outcome: AttemptOutcome,
         after: Duration,
         freeze: Option<&Freeze>,
@@ -286,20 +295,26 @@ impl Database {
     }
 
     /// Puts back what a claim without an answer may have claimed: not one byte of these was written. Claims
-    /// of other tenures and attempts that go on are left alone.
-    pub async fn release_unsent(&self, account: AccountId, epoch: Epoch, ids: &[OutboxId]) -> Result<(), StoreError> {
-        let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    /// of other tenures and other attempts are left alone, even when this comes late.
+    pub async fn release_unsent(
+        &self,
+        account: AccountId,
+        epoch: Epoch,
+        attempts: &[(OutboxId, i32)],
+    ) -> Result<(), StoreError> {
+        let (ids, numbers): (Vec<i64>, Vec<i32>) = attempts.iter().map(|(id, n)| (id.0, *n)).unzip();
         self.within(async {
             let connection = self.connection().await?;
             connection
                 .execute(
                     "WITH o AS (
-                       UPDATE outbox SET state = 0
-                        WHERE account_id = $1 AND epoch = $2 AND id = ANY ($3::bigint[]) AND open AND state = 1
-                       RETURNING id, attempt)
+                       UPDATE outbox SET state = 0 FROM unnest($3::bigint[], $4::int[]) u(id, n)
+                        WHERE outbox.account_id = $1 AND outbox.epoch = $2 AND outbox.id = u.id AND outbox.attempt = u.n
+                          AND outbox.open AND outbox.state = 1
+                       RETURNING outbox.id, outbox.attempt)
                      UPDATE attempt SET ended_at = clock_timestamp(), outcome = 3, reason = 'the claim was not answered'
                        FROM o WHERE attempt.account_id = $1 AND attempt.outbox_id = o.id AND attempt.n = o.attempt",
-                    &[&account.0, &epoch.0, &ids],
+                    &[&account.0, &epoch.0, &ids, &numbers],
                 )
                 .await?;
             connection.done();

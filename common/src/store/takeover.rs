@@ -25,7 +25,7 @@ impl Database {
         .await
     }
 
-    /// Exchanges of the last `span`: what a platform's windows may still count. One that was never
+    /// Exchanges of the last `span` (a call's `answer_by` is at most ten minutes after its claim): what a platform's windows may still count. One that was never
     /// answered counts from its `answer_by`.
     pub async fn slot_history(&self, account: AccountId, span: Duration) -> Result<Vec<SlotHistory>, StoreError> {
         self.within(async {
@@ -34,7 +34,7 @@ impl Database {
                 .query(
                     "SELECT chat_key, extract(epoch FROM clock_timestamp() - coalesce(ended_at, answer_by))::float8 AS ended_ago
                        FROM attempt
-                      WHERE account_id = $1 AND claimed_at > clock_timestamp() - make_interval(secs => $2) - (answer_by - claimed_at)
+                      WHERE account_id = $1 AND claimed_at > now() - make_interval(secs => $2) - interval '10 min'
                         AND coalesce(ended_at, answer_by) > clock_timestamp() - make_interval(secs => $2)",
                     &[&account.0, &span.as_secs_f64()],
                 )

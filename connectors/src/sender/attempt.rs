@@ -107,7 +107,7 @@ impl Attempt {
             },
             Err(SendError::Unclear(why)) => Settlement::Unconfirmed { reason: format!("it may have arrived: {why}") },
             Err(SendError::Refused(refusal)) => Settlement::Failed { reason: refusal.to_string() },
-            Err(SendError::NotSent(why)) if self.part.failures + 1 >= i64::from(options.attempts) => {
+            Err(SendError::NotSent(why)) if self.part.age >= options.give_up => {
                 Settlement::Failed { reason: format!("it could not be delivered: {why}") }
             }
             Err(SendError::NotSent(reason)) => {

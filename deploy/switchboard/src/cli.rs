@@ -35,6 +35,15 @@ pub enum Command {
     /// Agents, our people who answer.
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Who is active where, what waits, how fast it goes, and what went wrong last.
+    Fleet {
+        /// Look again every second.
+        #[arg(long)]
+        watch: bool,
+        /// One JSON array, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a token for an agent, signed with auth.hs256_secret.
     Token(TokenArgs),
     /// Updates that could not be read.

@@ -29,6 +29,8 @@ pub struct Process {
 
 /// Ends at the latest this long after the shutdown began: calls under way may take `answer_by`.
 const DRAIN: Duration = Duration::from_secs(20);
+/// The same for tasks that outlive the work.
+const TASKS: Duration = Duration::from_secs(2);
 /// The same for closing the ZooKeeper session and the admin listener.
 const SURROUNDINGS: Duration = Duration::from_secs(3);
 
@@ -65,11 +67,27 @@ impl Process {
         Ok(Self { shutdown, surroundings, health, database, ensemble, doorbells })
     }
 
+    /// Does the component's work until it ends, or for [`DRAIN`] after the shutdown began.
+    pub async fn work(&self, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+        let overdue = async {
+            self.shutdown.wait().await;
+            self.health.drain();
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            done = work => done,
+            () = overdue => {
+                tracing::warn!("what was under way did not end in time; a successor finds it in the tables");
+                Ok(())
+            }
+        }
+    }
+
     /// Waits until every task has ended, within bounds.
     pub async fn end(self) {
         self.shutdown.begin();
         self.health.drain();
-        let worked_out = self.shutdown.drained(DRAIN).await;
+        let worked_out = self.shutdown.drained(TASKS).await;
         // Only now: the last outcomes have been rung, and the session's end lets a successor begin.
         self.surroundings.begin();
         match self.surroundings.drained(SURROUNDINGS).await && worked_out {
@@ -97,6 +115,6 @@ async fn wait_for_schema(database: &Database, health: &Health, shutdown: &Shutdo
         };
         tracing::warn!(note, "waiting for the database");
         health.set("postgres", false, note);
-        anyhow::ensure!(shutdown.pause(Duration::from_secs(1)).await, "stopped while waiting for the database");
+        anyhow::ensure!(shutdown.pause(Duration::from_secs(1)).await, "told to stop while waiting for the database");
     }
 }

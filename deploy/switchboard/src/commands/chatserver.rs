@@ -40,7 +40,8 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (chatserver.listen)"))?;
     let (database, doorbells) = (process.database.clone(), process.doorbells.clone());
-    let served = serve(settings, listener, database, doorbells, process.shutdown.clone(), process.health.clone()).await;
+    let serving = serve(settings, listener, database, doorbells, process.shutdown.clone(), process.health.clone());
+    let served = process.work(serving).await;
     process.end().await;
     served
 }

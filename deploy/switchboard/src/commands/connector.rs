@@ -32,11 +32,12 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
                 Duration::from_millis(config.connector.retry_first_ms),
                 Duration::from_millis(config.connector.retry_longest_ms),
             ),
-            attempts: config.connector.attempts,
+            give_up: Duration::from_secs(config.connector.give_up_hours * 3600),
         },
     };
     let (database, doorbells, health) = (process.database.clone(), process.doorbells.clone(), process.health.clone());
-    let served = serve(account, options, database, doorbells, &process.ensemble, health, &process.shutdown).await;
+    let serving = serve(account, options, database, doorbells, &process.ensemble, health, &process.shutdown);
+    let served = process.work(serving).await;
     process.end().await;
     served
 }

@@ -4,6 +4,7 @@ mod account;
 mod agent;
 mod chatserver;
 mod connector;
+mod fleet;
 mod inbox;
 mod queue;
 mod token;
@@ -16,7 +17,8 @@ use crate::cli::{Cli, Command, ConfigCommand};
 /// Carries out the command.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     #[allow(clippy::disallowed_methods)] // the one place where options come from the environment
-    let environment = std::env::vars();
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let load = || Config::load(cli.config.as_deref(), environment);
     match cli.command {
         Command::Config(ConfigCommand::Default) => print!("{DEFAULT}"),
@@ -35,6 +37,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Queue(command) => queue::run(&open(&load()?)?, command).await?,
         Command::Account(command) => account::run(&open(&load()?)?, command).await?,
         Command::Agent(command) => agent::run(&open(&load()?)?, command).await?,
+        Command::Fleet { watch, json } => fleet::run(&load()?, watch, json).await?,
         Command::Inbox(command) => inbox::run(&load()?, command).await?,
     }
     Ok(())
@@ -56,6 +59,7 @@ fn host_name() -> String {
 async fn healthcheck(address: std::net::SocketAddr) -> anyhow::Result<()> {
     let answer = reqwest::Client::builder()
         .timeout(std::time::Duration::from_secs(3))
+        .no_proxy()
         .build()?
         .get(format!("http://{address}/readyz"))
         .send()
