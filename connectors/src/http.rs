@@ -67,6 +67,8 @@ impl Http {
             // E18: a repeat that the ledger and the limiter never saw is a call too many.
             .retry(reqwest::retry::never())
             .redirect(reqwest::redirect::Policy::none())
+            // One call a connection: a silently dead one spoils no other, and head and body leave together.
+            .http1_only()
             .connect_timeout(Duration::from_secs(3))
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_nodelay(true)

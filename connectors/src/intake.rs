@@ -59,6 +59,15 @@ impl Intake {
             };
             self.health.fact("platform", "answers");
             let Some(next) = batch.next else {
+                if !batch.updates.is_empty() {
+                    tracing::error!(
+                        count = batch.updates.len(),
+                        "updates without a number cannot be acknowledged; they are stored"
+                    );
+                    if let Err(error) = self.take_in(&batch.updates, None).await {
+                        tracing::warn!(%error, "they could not be stored yet");
+                    }
+                }
                 // An empty answer before its time: do not hammer.
                 if begun.elapsed() < PAUSES.0 {
                     ending.pause(PAUSES.0).await;
@@ -106,7 +115,7 @@ impl Intake {
             }
         }
         let stored = match self.database.store_inbound(self.account.id, &facts, &aside, cursor).await {
-            Err(error) if !error.is_unavailable() => self.one_by_one(facts, aside, cursor, error).await?,
+            Err(error) if error.refuses_values() => self.one_by_one(facts, aside, cursor, error).await?,
             other => other?,
         };
         point("W5");
@@ -137,8 +146,10 @@ impl Intake {
                     total.new += stored.new;
                     total.repeated += stored.repeated;
                 }
-                Err(error) if error.is_unavailable() => return Err(error),
-                Err(error) => aside.push(quarantined(&fact.1, format!("the database refuses it: {error}"))),
+                Err(error) if error.refuses_values() => {
+                    aside.push(quarantined(&fact.1, format!("the database refuses it: {error}")));
+                }
+                Err(error) => return Err(error),
             }
         }
         let last = self.database.store_inbound(self.account.id, &[], &aside, cursor).await?;

@@ -89,7 +89,7 @@ fn poll_result(answer: &HttpAnswer) -> Result<&RawValue, PollError> {
         409 => PollError::Conflict(words),
         429 => {
             let seconds = envelope.parameters.retry_after.or(answer.retry_after).unwrap_or(1);
-            PollError::Throttled(Duration::from_secs(seconds))
+            PollError::Throttled(pause(seconds))
         }
         _ => PollError::Trouble(words),
     })
@@ -102,7 +102,7 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
         // Not the Bot API speaking. A gateway's 413 is an answer all the same; anything else tells nothing.
         Err(_) if status == 413 => return Err(SendError::Refused(Refusal::Content("it is too large".to_owned()))),
         Err(_) if status == 429 => {
-            return Err(SendError::Throttled { retry_after: retry_after.map(Duration::from_secs) });
+            return Err(SendError::Throttled { retry_after: retry_after.map(pause) });
         }
         Err(_) => return Err(SendError::Unclear(format!("HTTP {status} without a Bot API answer"))),
     };
@@ -118,7 +118,7 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
     Err(match code {
         429 => {
             let seconds = envelope.parameters.retry_after.or(retry_after);
-            SendError::Throttled { retry_after: seconds.map(Duration::from_secs) }
+            SendError::Throttled { retry_after: seconds.map(pause) }
         }
         400 => match envelope.parameters.migrate_to_chat_id {
             Some(id) => return Ok(Answer::Moved { chat_key: id.to_string() }),
@@ -140,6 +140,11 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
         500..=599 => SendError::Unclear(format!("HTTP {code}")),
         _ => SendError::Refused(Refusal::Other(plain(&envelope.description))),
     })
+}
+
+/// A pause the platform asks for; nobody means more than a day.
+fn pause(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.min(86_400))
 }
 
 /// The platform's words, short and on one line.

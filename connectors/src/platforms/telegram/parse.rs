@@ -53,8 +53,10 @@ fn written(message: &Message) -> Inbound {
 
 fn edited(message: &Message) -> Inbound {
     let text = message.text().or(message.caption()).unwrap_or_default().to_owned();
-    // `edit_date` has a resolution of one second: only the content tells two edits apart.
-    let key = format!("e:{}:{}:{}", message.chat.id, message.id, &hash(text.as_bytes())[..16]);
+    // `edit_date` has a resolution of one second, so the content tells two edits apart; and the date tells an edit back to
+    // an earlier text from that earlier edit.
+    let date = message.edit_date().map_or(0, |date| date.timestamp());
+    let key = format!("e:{}:{}:{date}:{}", message.chat.id, message.id, &hash(text.as_bytes())[..16]);
     let of_key = format!("m:{}:{}", message.chat.id, message.id);
     let item = InboundItem::Edit { of_key, text };
     Inbound { dedupe_key: key, chat: chat(message), author: author(message.from.as_ref(), &message.chat), item }
