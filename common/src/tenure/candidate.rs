@@ -28,11 +28,16 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Stands for the account in every session until shutdown.
-    pub(super) fn stand(ensemble: &Ensemble, account: &AccountName, shutdown: &Shutdown) -> Self {
+    pub(super) fn stand(ensemble: &Ensemble, account: &AccountName, holder: &str, shutdown: &Shutdown) -> Self {
         let (sender, standing) = watch::channel(Standing::Unknown);
         let woken = Arc::new(Notify::new());
-        let line =
-            Line { directory: format!("/accounts/{account}/candidates"), standing: sender, woken: woken.clone() };
+        let line = Line {
+            directory: directory(account),
+            holder: holder.to_owned(),
+            name: Uuid::new_v4(),
+            standing: sender,
+            woken: woken.clone(),
+        };
         let (link, ending) = (ensemble.link(), shutdown.clone());
         shutdown.spawn(async move {
             tokio::select! {
@@ -53,8 +58,35 @@ impl Candidate {
     }
 }
 
+/// Where an account's candidates stand.
+fn directory(account: &AccountName) -> String {
+    format!("/accounts/{account}/candidates")
+}
+
+/// Names of the processes that stand for an account now, first in line first.
+pub async fn candidates(client: &Client, account: &AccountName) -> Result<Vec<String>, Error> {
+    let directory = directory(account);
+    let mut line = match bounded(client.list_children(&directory)).await {
+        Err(Error::NoNode) => Vec::new(),
+        other => other?,
+    };
+    line.sort_by(|a, b| number(a).cmp(number(b)));
+    let mut holders = Vec::new();
+    for node in line {
+        match bounded(client.get_data(&format!("{directory}/{node}"))).await {
+            Ok((holder, _)) => holders.push(String::from_utf8_lossy(&holder).into_owned()),
+            Err(Error::NoNode) => {} // gone meanwhile
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(holders)
+}
+
 struct Line {
     directory: String,
+    holder: String,
+    /// Tells this candidate's nodes from all others, in every session.
+    name: Uuid,
     standing: watch::Sender<Standing>,
     woken: Arc<Notify>,
 }
@@ -85,12 +117,20 @@ impl Line {
     async fn stand_session(&self, client: &Client) -> Result<(), Error> {
         let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
         bounded(client.mkdir(&self.directory, &persistent)).await?;
-        // The unique name tells our node apart if the answer to the create is lost: then another is made in
-        // a new round, and the forgotten one, never renewed in the lease, goes with the session.
-        let prefix = format!("c_{}-", Uuid::new_v4());
+        // The unique name finds a node whose creation was never answered: left in this living session, it would stand
+        // before us for ever.
+        let prefix = format!("c_{}-", self.name);
+        for node in bounded(client.list_children(&self.directory)).await? {
+            if node.starts_with(&prefix) {
+                match bounded(client.delete(&format!("{}/{node}", self.directory), None)).await {
+                    Ok(()) | Err(Error::NoNode) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
         let options = CreateMode::EphemeralSequential.with_acls(Acls::anyone_all());
         let path = format!("{}/{prefix}", self.directory);
-        let (_, sequence) = bounded(client.create(&path, b"", &options)).await?;
+        let (_, sequence) = bounded(client.create(&path, self.holder.as_bytes(), &options)).await?;
         let own = format!("{prefix}{sequence}");
         loop {
             let mut line = bounded(client.list_children(&self.directory)).await?;

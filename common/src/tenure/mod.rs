@@ -34,6 +34,8 @@
 
 mod candidate;
 
+pub use candidate::candidates;
+
 use std::time::Duration;
 
 use crate::ensemble::Ensemble;
@@ -76,7 +78,7 @@ impl Tenures {
         timeout: Duration,
         shutdown: &Shutdown,
     ) -> Self {
-        let candidate = Candidate::stand(ensemble, name, shutdown);
+        let candidate = Candidate::stand(ensemble, name, &holder, shutdown);
         Self { account, holder, database, candidate, timeout, shutdown: shutdown.clone(), answering: None }
     }
 
