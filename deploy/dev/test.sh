@@ -107,8 +107,8 @@ test_all() {
     check doc "half a minute" env RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps --all-features
   fi
   # shellcheck disable=SC2016
-  must build-tests "from nothing about 5 min on two cores" sh -c 'cargo test --locked --workspace --no-run --message-format=json-render-diagnostics >"$1"' sh "$listing" || return 0
-  build_faulty || return 0
+  must build-tests "from nothing about 5 min on two cores" sh -c 'cargo test --locked --workspace --no-run --message-format=json-render-diagnostics >"$1"' sh "$listing" || { TOLD=yes; return; }
+  build_faulty || { TOLD=yes; return; }
   heading "servers"
   test_servers
   python_environment
@@ -152,7 +152,7 @@ end_of_test() {
   undo_overrides
   stop_all
   stop_strays
-  if [ $TOLD = no ] && [ $FAILED = 0 ]; then FAILED=1 FAILURES+=("did not come to its end (see above)"); fi
+  if [ $TOLD = no ]; then FAILED=$((FAILED + 1)) FAILURES+=("did not come to its end (see above)"); fi
   echo
   for failure in "${FAILURES[@]}"; do echo "FAILED: $failure"; done
   echo "all logs: .dev/test/log; in all $(lasted "$SECONDS")"

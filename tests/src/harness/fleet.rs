@@ -65,7 +65,7 @@ pub struct Fleet {
 const SESSION_TIMEOUT_MS: u64 = 2000;
 
 impl Fleet {
-    /// Starts it, with the queue `support`, the account `support` and agents `a1` … `a4`.
+    /// Starts it, with the queue `support`, the account `support` and agents `anna`, `boris`, `clara`, `daria`.
     pub async fn start(options: FleetOptions) -> Self {
         let settings = Settings::read();
         let dir = settings.runs.join(options.name);
@@ -104,7 +104,7 @@ impl Fleet {
 
     async fn start_simulator(&mut self, port: u16) {
         let desk =
-            format!("http://127.0.0.1:{}/#token={}", self.chat_ports[0], self.operate(&["token", "--agent", "a1"]));
+            format!("http://127.0.0.1:{}/#token={}", self.chat_ports[0], self.operate(&["token", "--agent", "anna"]));
         let mut command = Command::new(&self.settings.simulator);
         command
             .args(["--listen", &format!("127.0.0.1:{port}"), "--bot", &format!("{ACCOUNT}=42:SECRET"), "--desk", &desk])
@@ -121,7 +121,7 @@ impl Fleet {
         std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
         let config = format!(
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"127.0.0.1:{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
-             [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"info\"\n\
+             [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = 1500\nretry_first_ms = 200\n\
              [chatserver]\norigins = \"{}\"\n",
             self.postgres.url(),
@@ -152,8 +152,8 @@ impl Fleet {
             "--set",
             &base,
         ]);
-        for agent in ["a1", "a2", "a3", "a4"] {
-            self.operate(&["agent", "add", agent, "--queue", "support"]);
+        for (agent, shown) in [("anna", "Anna"), ("boris", "Boris"), ("clara", "Clara"), ("daria", "Daria")] {
+            self.operate(&["agent", "add", agent, "--display-name", shown, "--queue", "support"]);
         }
     }
 

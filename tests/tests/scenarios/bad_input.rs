@@ -9,7 +9,7 @@ use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_kept_and_blocks_nobody() {
     let fleet = Fleet::start(FleetOptions::new("bad-input")).await;
-    let agent = fleet.agent_online("a1").await;
+    let agent = fleet.agent_online("anna").await;
     let platform = &fleet.platform;
     platform.message(customer(1), "before [[q1]]").await;
     platform.order("update", json!({"body": {"hologram": {"id": 1}}})).await;
@@ -65,7 +65,7 @@ async fn what_cannot_be_read_is_kept_and_blocks_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_of_the_platform_ends_in_one_state() {
     let fleet = Fleet::start(FleetOptions { answer_by_ms: 2000, ..FleetOptions::new("platform-answers") }).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     let cases = [
         ("hang_before", "unconfirmed"),
         ("hang_after", "unconfirmed"),
@@ -108,7 +108,7 @@ async fn platform_case(fleet: &Fleet, agent: &switchboard_tests::agent::Agent, n
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_message_can_be_cancelled_and_an_unconfirmed_one_dropped() {
     let fleet = Fleet::start(FleetOptions { answer_by_ms: 2000, ..FleetOptions::new("cancel-and-drop") }).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]]").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())

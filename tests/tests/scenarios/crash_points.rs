@@ -15,10 +15,10 @@ use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 const CHECKED: &[&str] =
     &["LOG", "IN-1", "IN-2", "IN-5", "IN-6", "WS-1", "WS-2", "OUT-1", "OUT-3", "OUT-4", "OUT-6", "OUT-8", "OUT-14"];
 
-/// A fleet with one chat taken by `a1`.
+/// A fleet with one chat taken by `anna`.
 async fn chat(name: &'static str, chatservers: usize) -> (Fleet, Agent, String) {
     let fleet = Fleet::start(FleetOptions { chatservers, ..FleetOptions::new(name) }).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]]").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())

@@ -17,7 +17,7 @@ async fn with_every_doorbell_dropped_only_time_is_lost() {
         FleetOptions { sweep_ms: SWEEP_MS, sabotage: Some("drop_doorbells"), ..FleetOptions::new("no-doorbells") };
     let fleet = Fleet::start(options).await;
     let traffic = Traffic::start(&fleet.platform, 20, 400, Duration::from_millis(50), 3);
-    let desks = desks(&fleet, &["a1", "a2"], 100, 3);
+    let desks = desks(&fleet, &["anna", "boris"], 100, 3);
     traffic.finish().await;
     let (agents, _) = finished(desks).await;
     let onlookers: Vec<_> = agents.iter().map(std::convert::AsRef::as_ref).collect();

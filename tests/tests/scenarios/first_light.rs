@@ -9,7 +9,7 @@ use crate::ALL;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_writes_and_an_agent_answers() {
     let fleet = Fleet::start(FleetOptions::new("first-light")).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]] 👩‍👩‍👧‍👦").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
@@ -74,7 +74,7 @@ async fn a_customer_writes_and_an_agent_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_stop_loses_and_waits_for_nothing() {
     let mut fleet = Fleet::start(FleetOptions::new("orderly-stop")).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]]").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())

@@ -19,7 +19,7 @@ const SEED: u64 = 20_261_121;
 async fn under_traffic(name: &'static str, breaking: impl AsyncFnOnce(&mut Fleet, &Traffic)) -> Report {
     let mut fleet = Fleet::start(FleetOptions { reply_delay_ms: 20, ..FleetOptions::new(name) }).await;
     let traffic = Traffic::start(&fleet.platform, CHATS, IN, Duration::from_millis(20), SEED);
-    let desks = desks(&fleet, &["a1", "a2", "a3", "a4"], OUT, SEED);
+    let desks = desks(&fleet, &["anna", "boris", "clara", "daria"], OUT, SEED);
     breaking(&mut fleet, &traffic).await;
     traffic.finish().await;
     let (agents, replies) = finished(desks).await;

@@ -39,7 +39,7 @@ async fn acknowledging_before_the_commit_is_caught() {
 /// The platform takes a message and never answers.
 async fn never_answered(name: &'static str, sabotage: Option<&'static str>) -> Report {
     let fleet = Fleet::start(options(name, sabotage)).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]]").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
@@ -68,7 +68,7 @@ async fn sending_again_after_a_timeout_is_caught() {
 /// The connector dies between its commit and the ring, and nothing else happens.
 async fn never_rung(name: &'static str, sabotage: Option<&'static str>) -> Report {
     let mut fleet = Fleet::start(options(name, sabotage)).await;
-    let agent = fleet.agent("a1", 1);
+    let agent = fleet.agent("anna", 1);
     fleet.platform.message(customer(1), "hello [[q1]]").await;
     agent
         .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())

@@ -127,7 +127,7 @@ impl State {
             body: &body,
             chat,
             message_id: Some(message_id),
-            key: Some(format!("e:{chat}:{message_id}:{}", &sha256_hex(text.as_bytes())[..16])),
+            key: Some(format!("e:{chat}:{message_id}:{now}:{}", &sha256_hex(text.as_bytes())[..16])),
             text: Some(text),
             lives_s: DAY_S,
         });
