@@ -3,12 +3,12 @@
 //! Any number of chatservers work side by side, and nothing is owned in memory: what a message becomes is decided in
 //! transactions, so an agent may be at any of them, and a killed one loses nothing.
 //!
-//! * [`drain`]: a doorbell rings or a sweep is due → pending rows become entries of chats' logs and feeds.
-//! * [`relay`]: the same doorbell → new entries of the feeds that live sessions read → frames.
-//! * [`agents`]: the websocket: who may come in, requests, frames, pace.
-//! * [`auth`]: agents' tokens.
-//! * [`housekeeping`]: what must be done now and then.
-//! * [`page`]: the small agent page.
+//! * `drain`: a doorbell rings or a sweep is due → pending rows become entries of chats' logs and feeds.
+//! * `relay`: the same doorbell → new entries of the feeds that live sessions read → frames.
+//! * `agents`: the websocket: who may come in, requests, frames, pace.
+//! * `auth`: agents' tokens.
+//! * `housekeeping`: what must be done now and then.
+//! * `page`: the small agent page.
 
 mod agents;
 mod auth;
