@@ -176,7 +176,7 @@ impl Intake {
         match error {
             PollError::Throttled(span) => *span,
             PollError::Conflict(_) => {
-                tracing::error!(%error, "somebody else reads this account's updates: stop the other program or revoke the token");
+                tracing::error!(%error, "somebody else reads this account's updates, or a webhook is set for it: stop the other program, remove the webhook, or revoke the token");
                 CONFLICT_PAUSE
             }
             PollError::AccountDown(_) => {
