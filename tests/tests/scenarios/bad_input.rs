@@ -6,6 +6,8 @@ use serde_json::json;
 use switchboard_tests::agent::View;
 use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 
+use crate::taken_chat;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_kept_and_blocks_nobody() {
     let fleet = Fleet::start(FleetOptions::new("bad-input")).await;
@@ -90,13 +92,7 @@ async fn every_answer_of_the_platform_ends_in_one_state() {
 }
 
 async fn platform_case(fleet: &Fleet, agent: &switchboard_tests::agent::Agent, n: usize, mode: &str, state: &str) {
-    fleet.platform.message(customer(n), &format!("hello [[q{n}]]")).await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(fleet, agent, customer(n), &format!("hello [[q{n}]]")).await;
     let order = json!({"method": "sendMessage", "chat": customer(n), "mode": mode, "count": 1, "retry_after": 2, "delay_ms": 500});
     fleet.platform.order("fault", order).await;
     let sent = agent.send(&chat, &format!("k{n}"), &format!("reply [[r{n}]]")).await.unwrap();
@@ -109,13 +105,7 @@ async fn platform_case(fleet: &Fleet, agent: &switchboard_tests::agent::Agent, n
 async fn a_waiting_message_can_be_cancelled_and_an_unconfirmed_one_dropped() {
     let fleet = Fleet::start(FleetOptions { answer_by_ms: 2000, ..FleetOptions::new("cancel-and-drop") }).await;
     let agent = fleet.agent("anna", 1);
-    fleet.platform.message(customer(1), "hello [[q1]]").await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(&fleet, &agent, customer(1), "hello [[q1]]").await;
     fleet.platform.fault("hang_before", 1).await;
     let first = agent.send(&chat, "k1", "lost on the way [[r1]]").await.unwrap()["seq"].as_i64().unwrap();
     until("the call to hang", 20, async || (fleet.platform.state().await["calls"]["open"] == 1).then_some(())).await;

@@ -11,6 +11,8 @@ use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::checker::Report;
 use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 
+use crate::taken_chat;
+
 /// One reply is no order to check.
 const CHECKED: &[&str] =
     &["LOG", "IN-1", "IN-2", "IN-5", "IN-6", "WS-1", "WS-2", "OUT-1", "OUT-3", "OUT-4", "OUT-6", "OUT-8", "OUT-14"];
@@ -19,13 +21,7 @@ const CHECKED: &[&str] =
 async fn chat(name: &'static str, chatservers: usize) -> (Fleet, Agent, String) {
     let fleet = Fleet::start(FleetOptions { chatservers, ..FleetOptions::new(name) }).await;
     let agent = fleet.agent("anna", 1);
-    fleet.platform.message(customer(1), "hello [[q1]]").await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(&fleet, &agent, customer(1), "hello [[q1]]").await;
     (fleet, agent, chat)
 }
 

@@ -4,19 +4,13 @@ use std::time::Duration;
 
 use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 
-use crate::ALL;
+use crate::{ALL, taken_chat};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_writes_and_an_agent_answers() {
     let fleet = Fleet::start(FleetOptions::new("first-light")).await;
     let agent = fleet.agent("anna", 1);
-    fleet.platform.message(customer(1), "hello [[q1]] 👩‍👩‍👧‍👦").await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(&fleet, &agent, customer(1), "hello [[q1]] 👩‍👩‍👧‍👦").await;
     let result = agent.send(&chat, "k1", "good morning [[r1]] 👍🏽").await.unwrap();
     assert_eq!(result["parts"], 1);
     let seq = result["seq"].as_i64().unwrap();
@@ -75,13 +69,7 @@ async fn a_customer_writes_and_an_agent_answers() {
 async fn an_orderly_stop_loses_and_waits_for_nothing() {
     let mut fleet = Fleet::start(FleetOptions::new("orderly-stop")).await;
     let agent = fleet.agent("anna", 1);
-    fleet.platform.message(customer(1), "hello [[q1]]").await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(&fleet, &agent, customer(1), "hello [[q1]]").await;
     for number in 0..2 {
         assert!(fleet.chatserver(number).stop(15).await.success());
         fleet.start_chatserver(number, &[]).await;

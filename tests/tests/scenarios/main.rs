@@ -12,8 +12,9 @@ mod sabotage;
 mod two_pages;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use switchboard_tests::agent::Agent;
+use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::harness::{Desk, Fleet};
 use tokio::sync::Semaphore;
 
@@ -33,6 +34,16 @@ pub async fn finished(desks: Vec<Desk>) -> (Vec<Arc<Agent>>, u64) {
         replies += sent;
     }
     (agents, replies)
+}
+
+/// A customer writes, the agent sees the chat wait and takes it; returns the chat.
+pub async fn taken_chat(fleet: &Fleet, agent: &Agent, customer: i64, text: &str) -> String {
+    fleet.platform.message(customer, text).await;
+    let waits = |view: &View| view.waiting().next().is_some();
+    agent.wait_until("the chat to wait", Duration::from_secs(20), waits).await.unwrap();
+    let chat = agent.view().waiting().next().unwrap().to_owned();
+    agent.take(&chat).await.unwrap();
+    chat
 }
 
 /// Everything a run with traffic both ways must have had to check.

@@ -8,6 +8,8 @@ use switchboard_tests::agent::View;
 use switchboard_tests::checker::Report;
 use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 
+use crate::taken_chat;
+
 fn options(name: &'static str, sabotage: Option<&'static str>) -> FleetOptions {
     FleetOptions { sabotage, sweep_ms: 1000, ..FleetOptions::new(name) }
 }
@@ -40,13 +42,7 @@ async fn acknowledging_before_the_commit_is_caught() {
 async fn never_answered(name: &'static str, sabotage: Option<&'static str>) -> Report {
     let fleet = Fleet::start(options(name, sabotage)).await;
     let agent = fleet.agent("anna", 1);
-    fleet.platform.message(customer(1), "hello [[q1]]").await;
-    agent
-        .wait_until("the chat to wait", Duration::from_secs(20), |view| view.waiting().next().is_some())
-        .await
-        .unwrap();
-    let chat = agent.view().waiting().next().unwrap().to_owned();
-    agent.take(&chat).await.unwrap();
+    let chat = taken_chat(&fleet, &agent, customer(1), "hello [[q1]]").await;
     fleet.platform.fault("hang_after", 1).await;
     let sent = agent.send(&chat, "k1", "once [[r1]]").await.unwrap();
     let seq = sent["seq"].as_i64().unwrap();
