@@ -39,11 +39,6 @@ impl Database {
     /// Makes the pool; connects when first used. Fails only on an unreadable URL.
     pub fn new(options: &DatabaseOptions) -> Result<Self, StoreError> {
         let mut config: tokio_postgres::Config = options.url.parse()?;
-        if config.get_password().is_some() {
-            return Err(StoreError::Unexpected(
-                "postgres.url holds a password: put it into postgres.password_file".to_owned(),
-            ));
-        }
         if let Some(password) = &options.password {
             config.password(password.expose_secret());
         }

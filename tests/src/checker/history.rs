@@ -124,7 +124,7 @@ impl Story {
     }
 
     fn edit(&mut self, chat: usize, message: i64, text: &str) {
-        let key = format!("e:{}:{message}:{}", self.chats[chat].key, &sha256_hex(text.as_bytes())[..16]);
+        let key = format!("e:{}:{message}:1780000000:{}", self.chats[chat].key, &sha256_hex(text.as_bytes())[..16]);
         self.typed(&key, Some(chat), Some(text), 2);
         self.entry(chat, Said { kind: 2, author: CUSTOMER, key: Some(&key), body: Some(text), ..SYSTEM });
     }

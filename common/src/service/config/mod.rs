@@ -182,6 +182,12 @@ impl Config {
     /// Options of the database for a process that calls itself `application_name`.
     pub fn database(&self, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
         let postgres = &self.postgres;
+        let refuse = |why: String| ConfigError::Value { key: "postgres.url".to_owned(), why };
+        let parsed: tokio_postgres::Config =
+            postgres.url.parse().map_err(|error: tokio_postgres::Error| refuse(error.to_string()))?;
+        if parsed.get_password().is_some() {
+            return Err(refuse("it holds a password: put that into postgres.password_file".to_owned()));
+        }
         Ok(DatabaseOptions {
             url: postgres.url.clone(),
             password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?,
