@@ -225,6 +225,7 @@ CREATE TABLE outbox (
   state        smallint NOT NULL DEFAULT 0,                 -- model::PartState
   attempt      int NOT NULL DEFAULT 0,
   epoch        bigint,
+  claim        bigint,                                      -- which claim took it last: a number of that claim alone
   write_by     timestamptz,
   answer_by    timestamptz,
   retry_at     timestamptz,

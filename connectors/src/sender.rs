@@ -19,7 +19,7 @@ use switchboard_common::service::clock::Moment;
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{OUTBOX_DEPTH, OUTBOX_OLDEST};
 use switchboard_common::service::shutdown::Shutdown;
-use switchboard_common::store::{Account, Database, Due, StoreError};
+use switchboard_common::store::{Account, ClaimToken, Database, Due, StoreError};
 use tokio::sync::mpsc;
 
 use crate::limiter::{Limiter, Slot};
@@ -73,7 +73,7 @@ struct Run<'a> {
     /// Calls under way, by part: the chat each keeps busy.
     under_way: HashMap<OutboxId, String>,
     /// Claims that were not answered: nothing of them was written, so they are put back until they are old.
-    unanswered: Vec<(OutboxId, i32, Moment)>,
+    unanswered: Vec<(ClaimToken, Moment)>,
     ended: mpsc::Sender<(OutboxId, Ended)>,
     down_until: Option<Moment>,
 }
@@ -165,16 +165,17 @@ impl Run<'_> {
     async fn claim_and_start(&mut self, chosen: Vec<(Due, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
         let SenderOptions { write_by, answer_by, .. } = self.sender.options;
         let ids: Vec<OutboxId> = chosen.iter().map(|(part, _)| part.id).collect();
-        let tried: Vec<(OutboxId, i32)> = chosen.iter().map(|(part, _)| (part.id, part.attempt + 1)).collect();
+        let token = ClaimToken::new();
         let begun = Moment::now();
         let deadline = Deadline { write_by: begun + write_by, answer_by: begun + answer_by };
         point("S1");
-        let claimed = self.sender.database.claim(self.sender.account.id, self.epoch, &ids, write_by, answer_by).await;
+        let claimed =
+            self.sender.database.claim(self.sender.account.id, self.epoch, token, &ids, write_by, answer_by).await;
         let mut slots: HashMap<OutboxId, Slot> = chosen.into_iter().map(|(part, slot)| (part.id, slot)).collect();
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.unanswered.extend(tried.iter().map(|(id, n)| (*id, *n, deadline.answer_by)));
+                self.unanswered.push((token, deadline.answer_by));
                 slots.into_values().for_each(|slot| locked(&self.limiter).unused(slot));
                 return Err(error);
             }
@@ -226,12 +227,11 @@ impl Run<'_> {
     }
 
     async fn release_unanswered(&mut self) -> Result<(), StoreError> {
-        self.unanswered.retain(|(_, _, until)| until.is_ahead());
-        let attempts: Vec<(OutboxId, i32)> = self.unanswered.iter().map(|(id, n, _)| (*id, *n)).collect();
-        match attempts.is_empty() {
-            true => Ok(()),
-            false => self.sender.database.release_unsent(self.sender.account.id, self.epoch, &attempts).await,
+        self.unanswered.retain(|(_, until)| until.is_ahead());
+        for (token, _) in &self.unanswered {
+            self.sender.database.release_unsent(self.sender.account.id, *token).await?;
         }
+        Ok(())
     }
 
     /// Once a second: decides what nobody will answer any more, and shows figures.

@@ -43,7 +43,7 @@ pub use lease::{Lease, Raised};
 pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;
-pub use sender::{Claimed, Due, Freeze, Settlement, SlotHistory};
+pub use sender::{ClaimToken, Claimed, Due, Freeze, Settlement, SlotHistory};
 pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
 
 #[cfg(test)]

@@ -17,8 +17,19 @@ pub struct Due {
     pub id: OutboxId,
     /// Its chat, as the platform names it.
     pub chat_key: String,
-    /// Attempts so far: a claim makes the next.
-    pub attempt: i32,
+}
+
+/// The number of one claim and of no other: what may put back a claim that was never answered. The number of an attempt
+/// would not do: when the lost claim was never carried out, the next one makes an attempt of the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimToken(i64);
+
+impl ClaimToken {
+    /// A new one.
+    #[allow(clippy::new_without_default)] // each is another
+    pub fn new() -> Self {
+        Self(uuid::Uuid::new_v4().as_u64_pair().0 as i64)
+    }
 }
 
 /// A part that is ours to send, until `write_by`.
@@ -97,9 +108,9 @@ WITH RECURSIVE head AS (
   SELECT (SELECT o.chat_id FROM outbox o WHERE o.account_id = $1 AND o.open AND o.chat_id > head.chat_id
            ORDER BY o.chat_id LIMIT 1)
     FROM head WHERE head.chat_id IS NOT NULL)
-SELECT f.id, f.chat_key, f.attempt, f.due_in FROM head
+SELECT f.id, f.chat_key, f.due_in FROM head
  CROSS JOIN LATERAL (
-   SELECT o.id, o.chat_key, o.attempt, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
+   SELECT o.id, o.chat_key, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
     WHERE o.account_id = $1 AND o.open AND o.chat_id = head.chat_id ORDER BY o.chat_seq, o.part LIMIT 1) f
  WHERE f.state = 0 ORDER BY coalesce(f.due_in > 0, false), f.id LIMIT 1000";
 
@@ -112,7 +123,7 @@ q AS MATERIALIZED (
                         AND (x.chat_seq, x.part) < (o.chat_seq, o.part))
    ORDER BY o.id FOR NO KEY UPDATE OF o SKIP LOCKED),
 u AS (
-  UPDATE outbox o SET state = 1, epoch = $2, attempt = attempt + 1, retry_at = NULL,
+  UPDATE outbox o SET state = 1, epoch = $2, claim = $6, attempt = attempt + 1, retry_at = NULL,
          write_by = clock_timestamp() + make_interval(secs => $4), answer_by = clock_timestamp() + make_interval(secs => $5)
     FROM q WHERE o.account_id = $1 AND o.id = q.id
   RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.created_at),
@@ -188,11 +199,7 @@ impl Database {
             for row in rows {
                 match row.get::<_, Option<f64>>("due_in").filter(|seconds| *seconds > 0.0) {
                     Some(seconds) => next = Some(next.map_or(seconds, |known| known.min(seconds))),
-                    None => due.push(Due {
-                        id: OutboxId(row.get("id")),
-                        chat_key: row.get("chat_key"),
-                        attempt: row.get("attempt"),
-                    }),
+                    None => due.push(Due { id: OutboxId(row.get("id")), chat_key: row.get("chat_key") }),
                 }
             }
             Ok((due, next.map(Duration::from_secs_f64)))
@@ -206,6 +213,7 @@ impl Database {
         &self,
         account: AccountId,
         epoch: Epoch,
+        token: ClaimToken,
         ids: &[OutboxId],
         write_by: Duration,
         answer_by: Duration,
@@ -215,7 +223,10 @@ impl Database {
             let connection = self.connection().await?;
             let statement = connection.prepare_cached(CLAIM).await?;
             let rows = connection
-                .query(&statement, &[&account.0, &epoch.0, &ids, &write_by.as_secs_f64(), &answer_by.as_secs_f64()])
+                .query(
+                    &statement,
+                    &[&account.0, &epoch.0, &ids, &write_by.as_secs_f64(), &answer_by.as_secs_f64(), &token.0],
+                )
                 .await?;
             connection.done();
             Ok(rows
@@ -294,27 +305,19 @@ impl Database {
         .await
     }
 
-    /// Puts back what a claim without an answer may have claimed: not one byte of these was written. Claims
-    /// of other tenures and other attempts are left alone, even when this comes late.
-    pub async fn release_unsent(
-        &self,
-        account: AccountId,
-        epoch: Epoch,
-        attempts: &[(OutboxId, i32)],
-    ) -> Result<(), StoreError> {
-        let (ids, numbers): (Vec<i64>, Vec<i32>) = attempts.iter().map(|(id, n)| (id.0, *n)).unzip();
+    /// Puts back what a claim without an answer may have taken: not one byte of it was written. Other claims of the same
+    /// parts are left alone, even when this comes late.
+    pub async fn release_unsent(&self, account: AccountId, token: ClaimToken) -> Result<(), StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             connection
                 .execute(
                     "WITH o AS (
-                       UPDATE outbox SET state = 0 FROM unnest($3::bigint[], $4::int[]) u(id, n)
-                        WHERE outbox.account_id = $1 AND outbox.epoch = $2 AND outbox.id = u.id AND outbox.attempt = u.n
-                          AND outbox.open AND outbox.state = 1
-                       RETURNING outbox.id, outbox.attempt)
+                       UPDATE outbox SET state = 0
+                        WHERE account_id = $1 AND claim = $2 AND open AND state = 1 RETURNING id, attempt)
                      UPDATE attempt SET ended_at = clock_timestamp(), outcome = 3, reason = 'the claim was not answered'
                        FROM o WHERE attempt.account_id = $1 AND attempt.outbox_id = o.id AND attempt.n = o.attempt",
-                    &[&account.0, &epoch.0, &ids, &numbers],
+                    &[&account.0, &token.0],
                 )
                 .await?;
             connection.done();

@@ -53,7 +53,9 @@ async fn a_chat_is_served_by_hand_through_a_kill() {
     phone.click("#send").await.unwrap();
     shows(&desk, "#log", "Wonderful.").await;
     both.screenshot(&fleet.dir.join("side-by-side.png")).await.unwrap();
-    assert_eq!(phone.complaints(), Vec::<String>::new());
-    let errors: Vec<String> = desk.complaints().into_iter().filter(|line| !line.contains("WebSocket")).collect();
-    assert_eq!(errors, Vec::<String>::new(), "a lost socket is no error of the page");
+    for page in [&phone, &desk] {
+        // A lost socket is no error of a page, and the browser tells it to the page around it.
+        let errors: Vec<String> = page.complaints().into_iter().filter(|line| !line.contains("WebSocket")).collect();
+        assert_eq!(errors, Vec::<String>::new());
+    }
 }

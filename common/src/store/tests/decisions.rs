@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::{Epoch, OutboxId};
+use crate::store::ClaimToken;
 
 async fn parts(f: &Fixture) -> Vec<(i16, i16, bool)> {
     let connection = f.database.connection().await.unwrap();
@@ -77,7 +78,7 @@ async fn a_part_is_claimed_or_cancelled() {
         let (database, account) = (f.database.clone(), f.account);
         let claim = tokio::spawn(async move {
             let span = Duration::from_secs(3);
-            !database.claim(account, epoch, &[id], span, span).await.unwrap().is_empty()
+            !database.claim(account, epoch, ClaimToken::new(), &[id], span, span).await.unwrap().is_empty()
         });
         let (database, agent) = (f.database.clone(), f.agents[0].clone());
         let cancel = tokio::spawn(async move { database.decide(&agent, chat, seq, Decision::Cancel).await.unwrap() });
@@ -95,5 +96,24 @@ async fn a_part_is_claimed_or_cancelled() {
         }
     }
     assert_eq!(claims + cancels, 60);
+    f.finish().await;
+}
+
+/// A claim that was never answered is put back by its own number only: when it was not carried out, the next claim makes an
+/// attempt of the same number, and that one's call is under way.
+#[tokio::test]
+async fn a_lost_claim_puts_back_nothing_of_the_next_one() {
+    let f = Fixture::new(1).await;
+    let chat = f.taken("c1").await;
+    let epoch = f.database.raise_lease(f.account, "me", Epoch(0), Duration::ZERO).await.unwrap().unwrap().epoch;
+    f.submit(0, chat, "k", "hi").await.unwrap();
+    let id = OutboxId(f.number("SELECT id FROM outbox").await);
+    let (lost, next, span) = (ClaimToken::new(), ClaimToken::new(), Duration::from_secs(3));
+    let claimed = f.database.claim(f.account, epoch, next, &[id], span, span).await.unwrap();
+    assert_eq!(claimed[0].n, 1);
+    f.database.release_unsent(f.account, lost).await.unwrap();
+    assert_eq!(parts(&f).await, [(0, 1, true)], "still being sent");
+    f.database.release_unsent(f.account, next).await.unwrap();
+    assert_eq!(parts(&f).await, [(0, 0, true)], "waiting again");
     f.finish().await;
 }
