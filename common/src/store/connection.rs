@@ -28,6 +28,14 @@ pub struct DatabaseOptions {
     pub statement_timeout: Duration,
 }
 
+impl DatabaseOptions {
+    /// Whether a URL names a password, which belongs elsewhere; an error when it is no URL of a database.
+    pub fn holds_password(url: &str) -> Result<bool, StoreError> {
+        let config: tokio_postgres::Config = url.parse()?;
+        Ok(config.get_password().is_some())
+    }
+}
+
 /// The pool of one process.
 #[derive(Clone)]
 pub struct Database {

@@ -7,6 +7,7 @@
 //! `UPDATE_CASES=1 cargo test -p switchboard-connectors` writes the wants; read the diff.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,15 +17,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::PLATFORMS;
 use crate::platform::{Answer, Call, Deadline, Http, Outbound, Platform, PlatformSpec, Settings, Step};
 
+/// Written once: the tests of this file run side by side.
+static TOKEN: LazyLock<PathBuf> = LazyLock::new(|| {
+    let secret = std::env::temp_dir().join(format!("switchboard-case-token-{}", std::process::id()));
+    std::fs::write(&secret, "42:SECRET").expect("the temporary directory can be written");
+    secret
+});
+
 fn folder(spec: &PlatformSpec, kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platforms").join(spec.name).join("cases").join(kind)
 }
 
 fn open(spec: &PlatformSpec, base_url: &str) -> Box<dyn Platform> {
-    let secret = std::env::temp_dir().join(format!("switchboard-case-token-{}", std::process::id()));
-    std::fs::write(&secret, "42:SECRET").expect("the temporary directory can be written");
     let mut settings = Settings::new();
-    settings.insert("token".to_owned(), json!(format!("file:{}", secret.display())));
+    settings.insert("token".to_owned(), json!(format!("file:{}", TOKEN.display())));
     settings.insert("base_url".to_owned(), json!(base_url));
     (spec.open)(&settings, Http::new().expect("a client")).expect("the settings are right")
 }

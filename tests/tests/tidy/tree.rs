@@ -110,7 +110,7 @@ fn ci_runs_what_a_developer_runs() {
         .collect();
     assert_eq!(
         commands,
-        ["exec \"$(dirname \"$0\")/../dev\" test"],
+        ["cd \"$(dirname \"$0\")/..\" && exec ./dev test"],
         ".ci/run calls ./dev test and nothing else; put the step into deploy/dev/test.sh"
     );
 }

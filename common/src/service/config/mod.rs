@@ -183,9 +183,7 @@ impl Config {
     pub fn database(&self, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
         let postgres = &self.postgres;
         let refuse = |why: String| ConfigError::Value { key: "postgres.url".to_owned(), why };
-        let parsed: tokio_postgres::Config =
-            postgres.url.parse().map_err(|error: tokio_postgres::Error| refuse(error.to_string()))?;
-        if parsed.get_password().is_some() {
+        if DatabaseOptions::holds_password(&postgres.url).map_err(|error| refuse(error.to_string()))? {
             return Err(refuse("it holds a password: put that into postgres.password_file".to_owned()));
         }
         Ok(DatabaseOptions {
