@@ -79,8 +79,23 @@ CREATE TABLE account_lease (
   holder     text,
   released   boolean NOT NULL DEFAULT true,
   renewed_at timestamptz,
-  since      timestamptz
+  since      timestamptz,
+  handover   boolean NOT NULL DEFAULT false                 -- an operator asks the active to step back
 ) WITH (fillfactor = 10);
+
+-- The ledger of tenures: one row each, for operators and for the checks of failover.
+CREATE TABLE tenure (
+  account_id   int NOT NULL REFERENCES account,
+  epoch        bigint NOT NULL,
+  holder       text NOT NULL,
+  begun_at     timestamptz NOT NULL,
+  way          text NOT NULL CHECK (way IN ('released', 'lowest', 'anyone')), -- the rule that allowed it
+  stale_ms     bigint,                                      -- how long the lease had not been renewed; null: it was free
+  answering_ms bigint NOT NULL,                             -- how long Postgres had answered the new holder
+  opened_at    timestamptz,                                 -- recovered: from here on it may send
+  released_at  timestamptz,                                 -- given up in order
+  PRIMARY KEY (account_id, epoch)
+);
 
 -- How far a polled platform has been read; moves only under the account's epoch.
 CREATE TABLE account_cursor (
@@ -220,7 +235,7 @@ CREATE TABLE outbox (
   client_key   text COLLATE "C" NOT NULL,
   content_hash bytea NOT NULL,
   body         text NOT NULL,
-  lane         smallint NOT NULL DEFAULT 0,
+  lane         smallint NOT NULL DEFAULT 0,                 -- model::Lane; order is kept per chat and lane
   open         boolean  NOT NULL DEFAULT true,              -- the only indexed state: false once decided
   state        smallint NOT NULL DEFAULT 0,                 -- model::PartState
   attempt      int NOT NULL DEFAULT 0,
@@ -235,7 +250,8 @@ CREATE TABLE outbox (
   PRIMARY KEY (account_id, id),
   UNIQUE (agent_id, client_key, part)
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX outbox_open ON outbox (account_id, chat_id, chat_seq, part) WHERE open;
+CREATE INDEX outbox_open ON outbox (account_id, lane, chat_id, chat_seq, part) WHERE open;
+CREATE INDEX outbox_waiting ON outbox (account_id, lane, id) WHERE open; -- what goes before a waiting part
 CREATE INDEX outbox_message ON outbox (chat_id, chat_seq);
 
 -- Every try to call the platform. The limiter is rebuilt from it.
@@ -250,6 +266,7 @@ CREATE TABLE attempt (
   answer_by    timestamptz NOT NULL,
   ended_at     timestamptz,
   outcome      smallint,                                    -- model::AttemptOutcome
+  cost         int NOT NULL DEFAULT 1,                      -- slots of the platform's limits it took
   http         smallint,
   platform_id  text,
   reason       text,

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use switchboard_common::faults::point;
+use switchboard_common::faults::{armed, point};
 use switchboard_common::service::clock::Moment;
 
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
@@ -121,15 +121,31 @@ impl Http {
     }
 }
 
-/// A body of one piece that checks the fence in the moment in which the connection asks for it. The head of
+/// A body that checks the fence in the moment in which the connection asks for it. It comes in one piece, and the head of
 /// the request is flushed together with it, so a refusal here means that nothing was written.
 fn guarded_body(json: Vec<u8>, write_by: Moment, written: Arc<AtomicBool>) -> reqwest::Body {
-    reqwest::Body::wrap_stream(stream::once(async move {
-        if !write_by.is_ahead() {
-            return Err(std::io::Error::other("the claim's write_by had passed"));
+    let json = Bytes::from(json);
+    // The fault tests freeze a process in the middle of a request: two pieces then.
+    let pieces = match armed("S4") {
+        true => vec![json.slice(..json.len() / 2), json.slice(json.len() / 2..)],
+        false => vec![json],
+    };
+    reqwest::Body::wrap_stream(stream::iter(pieces.into_iter().enumerate()).then(move |(number, piece)| {
+        let written = written.clone();
+        async move {
+            if number > 0 {
+                tokio::task::yield_now().await; // lets the connection flush the first piece
+                point("S4");
+            }
+            if !write_by.is_ahead() {
+                return Err(std::io::Error::other("the claim's write_by had passed"));
+            }
+            written.store(true, Ordering::SeqCst);
+            if number == 0 {
+                point("S3");
+            }
+            Ok(piece)
         }
-        written.store(true, Ordering::SeqCst);
-        Ok(Bytes::from(json))
     }))
 }
 

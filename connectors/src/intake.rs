@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::faults::{Sabotage, point, sabotaged};
-use switchboard_common::model::{Epoch, Inbound, Quarantined, RawUpdate};
+use switchboard_common::model::{Inbound, Quarantined, RawUpdate};
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{INBOX_COMMIT, INBOX_REPEATED, INBOX_STORED, QUARANTINED};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, CursorMove, Database, StoreError, Stored};
+use switchboard_common::tenure::Tenure;
 
 use crate::platform::{Platform, PollError};
 
@@ -41,14 +42,25 @@ const DOWN_PAUSE: Duration = Duration::from_secs(30);
 
 impl Intake {
     /// Polls for one tenure, until it ends.
-    pub async fn poll(&self, epoch: Epoch, wait: Duration, ending: &Shutdown) {
+    pub async fn poll(&self, tenure: &Tenure, wait: Duration) {
+        let (epoch, ending) = (tenure.epoch, &tenure.ending);
+        let mut renewed = tenure.renewed.clone();
         let mut cursor = self.committed_cursor(ending).await;
         let mut pause = PAUSES.0;
         while !ending.has_begun() {
             let begun = Instant::now();
             let polled = tokio::select! {
-                polled = self.platform.poll(cursor.as_deref(), wait) => polled,
+                polled = self.platform.poll(cursor.as_deref(), wait) => Some(polled),
                 () = ending.wait() => return,
+                _ = renewed.wait_for(|renewed| !renewed) => None,
+            };
+            let Some(polled) = polled else {
+                // What came could not be stored, and another connector may poll by now.
+                tracing::warn!("the lease cannot be renewed: polling stops until it can");
+                tokio::select! {
+                    _ = renewed.wait_for(|renewed| *renewed) => continue,
+                    () = ending.wait() => return,
+                }
             };
             let batch = match polled {
                 Ok(batch) => batch,

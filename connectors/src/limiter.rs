@@ -4,7 +4,8 @@
 //! answered: one window after `answer_by`). So whenever the platform's own clock counts an exchange, between
 //! our first byte and our reading of the answer, no window of its clock ever holds more than the limit,
 //! however the network bunches calls. (A plain bucket of 30 a second lets 60 through in one second.)
-//! governor only spaces the starts evenly, so that a burst does not spend a whole window at once.
+//! governor only spaces the starts, so that a burst does not spend a whole window at once; a tenth of the
+//! limit may start together, or every late wake-up would cost allowance.
 //!
 //! The log proves the limit only if it survives: [`Limiter::restore`] rebuilds it from the attempts table
 //! after a takeover, before the first send.
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use switchboard_common::faults::{Sabotage, sabotaged};
 use switchboard_common::model::FreezeScope;
 use switchboard_common::service::clock::Moment;
 use switchboard_common::store::{Freeze, SlotHistory};
@@ -47,6 +49,24 @@ impl Log {
         }
         self.held + self.freed_at.len()
     }
+
+    /// Whether `cost` more fit under `limit`; otherwise when they will, `None` when that depends on answers.
+    fn room(&mut self, now: Moment, limit: usize, cost: usize) -> Result<(), Option<Duration>> {
+        // An exchange that costs more than the whole limit still has to pass: alone.
+        let excess = (self.used(now) + cost.min(limit)).saturating_sub(limit);
+        match excess {
+            0 => Ok(()),
+            excess => Err(self.freed_at.get(excess - 1).map(|at| at.remaining())),
+        }
+    }
+
+    fn free_at(&mut self, moment: Moment, cost: usize) {
+        // Restored ones may leave later than this one: keep the order in which they leave.
+        let place = self.freed_at.partition_point(|at| *at <= moment);
+        for _ in 0..cost {
+            self.freed_at.insert(place, moment);
+        }
+    }
 }
 
 /// A place in every window an exchange counts in. Give it back with [`Limiter::answered`].
@@ -54,17 +74,31 @@ impl Log {
 #[must_use = "a slot that is not given back is held for ever"]
 pub struct Slot {
     keys: Vec<Key>,
+    cost: usize,
+}
+
+/// No slot now, and when to ask again; `None`: when an answer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// For nobody.
+    Account(Option<Duration>),
+    /// For this chat.
+    Chat(Option<Duration>),
 }
 
 impl Limiter {
     /// A limiter for `limits`; empty, so [`restore`](Self::restore) it before use.
     pub fn new(limits: &[Limit]) -> Self {
-        let account = limits.iter().find(|limit| limit.scope == Scope::Account);
-        let pace =
-            account.and_then(|limit| Quota::with_period(limit.window / limit.count.max(1) as u32)).map(|quota| {
-                // One at a time: a fresh bucket would otherwise be full.
-                RateLimiter::direct(quota.allow_burst(NonZeroU32::MIN))
-            });
+        let account = limits.iter().filter(|limit| limit.scope == Scope::Account);
+        // The widest spacing of all: on the average it satisfies every limit.
+        let pace = account
+            .filter_map(|limit| {
+                let quota = Quota::with_period(limit.window / u32::try_from(limit.count).unwrap_or(u32::MAX))?;
+                let together = if sabotaged(Sabotage::BurstLimiter) { limit.count } else { limit.count / 10 };
+                Some(quota.allow_burst(NonZeroU32::new(together as u32).unwrap_or(NonZeroU32::MIN)))
+            })
+            .max_by_key(Quota::replenish_interval)
+            .map(RateLimiter::direct);
         Self { limits: limits.to_vec(), logs: HashMap::new(), freezes: HashMap::new(), pace }
     }
 
@@ -83,44 +117,40 @@ impl Limiter {
                     ago if ago >= 0.0 => now - Duration::from_secs_f64(ago),
                     ahead => now + Duration::from_secs_f64(-ahead),
                 };
-                self.logs.entry(key).or_default().freed_at.push_back(ended + window);
+                self.logs.entry(key).or_default().free_at(ended + window, exchange.cost);
             }
-        }
-        for log in self.logs.values_mut() {
-            log.freed_at.make_contiguous().sort();
         }
         for freeze in freezes {
             self.freeze(freeze.scope.clone(), freeze.remaining);
         }
     }
 
-    /// Takes a slot for a chat, or says how long to wait for one; `None`: until an answer comes.
-    pub fn take(&mut self, chat_key: &str, scope: Scope) -> Result<Slot, Option<Duration>> {
+    /// Takes a slot for an exchange that concerns a chat.
+    pub fn take(&mut self, chat_key: &str, scope: Scope, cost: usize) -> Result<Slot, Full> {
         let now = Moment::now();
         self.freezes.retain(|_, until| *until > now);
-        let frozen = [FreezeScope::Account, FreezeScope::Chat(chat_key.to_owned())]
-            .iter()
-            .filter_map(|scope| self.freezes.get(scope))
-            .max();
-        if let Some(until) = frozen {
-            return Err(Some(until.remaining()));
+        if let Some(until) = self.freezes.get(&FreezeScope::Account) {
+            return Err(Full::Account(Some(until.remaining())));
+        }
+        if let Some(until) = self.freezes.get(&FreezeScope::Chat(chat_key.to_owned())) {
+            return Err(Full::Chat(Some(until.remaining())));
         }
         let keys = self.keys(chat_key, scope);
-        for key in &keys {
+        for key in keys.iter().filter(|_| !sabotaged(Sabotage::BurstLimiter)) {
             let limit = self.limits[key.0].count;
             if let Some(log) = self.logs.get_mut(key)
-                && log.used(now) >= limit
+                && let Err(later) = log.room(now, limit, cost)
             {
-                return Err(log.freed_at.front().map(|at| at.remaining()));
+                return Err(if key.1.is_none() { Full::Account(later) } else { Full::Chat(later) });
             }
         }
         if let Some(Err(early)) = self.pace.as_ref().map(RateLimiter::check) {
-            return Err(Some(early.wait_time_from(DefaultClock::default().now())));
+            return Err(Full::Account(Some(early.wait_time_from(DefaultClock::default().now()))));
         }
         for key in &keys {
-            self.logs.entry(key.clone()).or_default().held += 1;
+            self.logs.entry(key.clone()).or_default().held += cost;
         }
-        Ok(Slot { keys })
+        Ok(Slot { keys, cost })
     }
 
     /// The exchange was answered, or will not be: its slots free one window from now.
@@ -129,10 +159,8 @@ impl Limiter {
         for key in slot.keys {
             let window = self.limits[key.0].window;
             if let Some(log) = self.logs.get_mut(&key) {
-                log.held -= 1;
-                // Restored ones may leave later than this one: keep the order in which they leave.
-                let place = log.freed_at.partition_point(|at| *at <= now + window);
-                log.freed_at.insert(place, now + window);
+                log.held -= slot.cost;
+                log.free_at(now + window, slot.cost);
             }
         }
     }
@@ -141,7 +169,7 @@ impl Limiter {
     pub fn unused(&mut self, slot: Slot) {
         for key in slot.keys {
             if let Some(log) = self.logs.get_mut(&key) {
-                log.held -= 1;
+                log.held -= slot.cost;
             }
         }
     }
@@ -190,57 +218,81 @@ mod tests {
         Limiter { pace: None, ..Limiter::new(limits) }
     }
 
+    fn wait(full: Full) -> Duration {
+        match full {
+            Full::Account(Some(span)) | Full::Chat(Some(span)) => span,
+            other => panic!("a known time, not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_exchange_takes_as_many_slots_as_it_costs() {
+        let mut limiter = unpaced(&limits(3_600_000));
+        let two = limiter.take("a", Scope::Group, 2).expect("two of three");
+        assert!(matches!(limiter.take("b", Scope::Group, 2), Err(Full::Account(None))));
+        let one = limiter.take("b", Scope::Group, 1).expect("the third");
+        limiter.answered(two);
+        limiter.answered(one);
+        assert!(limiter.take("c", Scope::Group, 1).is_err(), "three of three");
+        let mut limiter = unpaced(&limits(3_600_000));
+        let _more = limiter.take("a", Scope::Group, 7).expect("more than the limit passes alone");
+        assert!(limiter.take("b", Scope::Group, 1).is_err());
+    }
+
     #[test]
     fn a_slot_is_held_until_a_window_after_the_answer() {
         let mut limiter = unpaced(&limits(3_600_000));
-        let slot = limiter.take("a", Scope::Chat).expect("the first is free");
-        assert!(matches!(limiter.take("a", Scope::Chat), Err(None)), "not answered: nobody knows until when");
+        let slot = limiter.take("a", Scope::Chat, 1).expect("the first is free");
+        assert!(
+            matches!(limiter.take("a", Scope::Chat, 1), Err(Full::Chat(None))),
+            "not answered: nobody knows until when"
+        );
         limiter.answered(slot);
-        let wait = limiter.take("a", Scope::Chat).expect_err("the window still holds it").expect("and ends");
-        assert!(wait > Duration::from_secs(3590), "{wait:?}");
+        let until = limiter.take("a", Scope::Chat, 1).map_err(wait).expect_err("the window still holds it");
+        assert!(until > Duration::from_secs(3590), "{until:?}");
     }
 
     #[test]
     fn the_account_counts_all_chats_and_a_refused_chat_takes_nothing() {
         let mut limiter = unpaced(&limits(3_600_000));
-        let _a = limiter.take("a", Scope::Chat).expect("free");
-        let _refused = limiter.take("a", Scope::Chat).expect_err("the chat is full");
-        let _b = limiter.take("b", Scope::Chat).expect("free");
-        let _c = limiter.take("c", Scope::Chat).expect("the refused one took no slot");
-        assert!(limiter.take("d", Scope::Chat).is_err(), "three of three");
+        let _a = limiter.take("a", Scope::Chat, 1).expect("free");
+        let _refused = limiter.take("a", Scope::Chat, 1).expect_err("the chat is full");
+        let _b = limiter.take("b", Scope::Chat, 1).expect("free");
+        let _c = limiter.take("c", Scope::Chat, 1).expect("the refused one took no slot");
+        assert!(limiter.take("d", Scope::Chat, 1).is_err(), "three of three");
     }
 
     #[test]
     fn an_unused_slot_is_free_at_once() {
         let mut limiter = unpaced(&limits(3_600_000));
-        let slot = limiter.take("a", Scope::Chat).expect("free");
+        let slot = limiter.take("a", Scope::Chat, 1).expect("free");
         limiter.unused(slot);
-        assert!(limiter.take("a", Scope::Chat).is_ok());
+        assert!(limiter.take("a", Scope::Chat, 1).is_ok());
     }
 
     #[test]
     fn a_restored_log_counts_what_others_did() {
         let mut limiter = unpaced(&limits(60_000));
-        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), ended_ago };
+        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), cost: 1, ended_ago };
         limiter.restore(&[past("a", 1.0), past("b", 59.0), past("c", -5.0)], &[], |_| Scope::Chat);
-        let wait = limiter.take("d", Scope::Chat).expect_err("three of three").expect("known");
-        assert!(wait <= Duration::from_secs(1), "b leaves first: {wait:?}");
+        let until = limiter.take("d", Scope::Chat, 1).map_err(wait).expect_err("three of three");
+        assert!(until <= Duration::from_secs(1), "b leaves first: {until:?}");
         let mut fresh = unpaced(&limits(60_000));
         fresh.restore(&[past("a", 61.0)], &[], |_| Scope::Chat);
-        assert!(fresh.take("a", Scope::Chat).is_ok(), "long gone");
+        assert!(fresh.take("a", Scope::Chat, 1).is_ok(), "long gone");
     }
 
     #[test]
     fn a_restored_slot_that_leaves_late_holds_up_no_other() {
         let mut limiter = unpaced(&limits(50));
-        let late = SlotHistory { chat_key: "a".to_owned(), ended_ago: -3600.0 };
+        let late = SlotHistory { chat_key: "a".to_owned(), cost: 1, ended_ago: -3600.0 };
         limiter.restore(&[late], &[], |_| Scope::Chat);
         for chat in ["b", "c"] {
-            let slot = limiter.take(chat, Scope::Chat).expect("two of three are free");
+            let slot = limiter.take(chat, Scope::Chat, 1).expect("two of three are free");
             limiter.answered(slot);
         }
-        let wait = limiter.take("d", Scope::Chat).expect_err("all three are used").expect("known");
-        assert!(wait <= Duration::from_millis(50), "b and c leave first: {wait:?}");
+        let until = limiter.take("d", Scope::Chat, 1).map_err(wait).expect_err("all three are used");
+        assert!(until <= Duration::from_millis(50), "b and c leave first: {until:?}");
     }
 
     #[test]
@@ -248,19 +300,19 @@ mod tests {
         let mut limiter = unpaced(&limits(1));
         let hour = Duration::from_secs(3600);
         assert_eq!(limiter.throttled("a", hour), FreezeScope::Chat("a".to_owned()));
-        assert!(limiter.take("a", Scope::Chat).is_err());
-        let slot = limiter.take("b", Scope::Chat).expect("only a is held");
+        assert!(limiter.take("a", Scope::Chat, 1).is_err());
+        let slot = limiter.take("b", Scope::Chat, 1).expect("only a is held");
         limiter.unused(slot);
         assert_eq!(limiter.throttled("b", hour), FreezeScope::Account);
-        assert!(limiter.take("c", Scope::Chat).is_err(), "now all are");
+        assert!(limiter.take("c", Scope::Chat, 1).is_err(), "now all are");
     }
 
     #[test]
     fn starts_are_spaced() {
         let limit = [Limit { count: 2, window: Duration::from_secs(3600), scope: Scope::Account }];
         let mut limiter = Limiter::new(&limit);
-        let _first = limiter.take("a", Scope::Chat).expect("free");
-        let wait = limiter.take("b", Scope::Chat).expect_err("too soon after the first").expect("known");
-        assert!(wait > Duration::from_secs(1700), "{wait:?}");
+        let _first = limiter.take("a", Scope::Chat, 1).expect("free");
+        let until = limiter.take("b", Scope::Chat, 1).map_err(wait).expect_err("too soon after the first");
+        assert!(until > Duration::from_secs(1700), "{until:?}");
     }
 }

@@ -3,13 +3,23 @@
 //! **`fn` is pure; `async fn` is one exchange with the platform.** No loop, retry, sleep, SQL or znode in a
 //! platform's folder: [`crate::intake`] and [`crate::sender`] own those once, for all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, Inbound, RawUpdate};
+pub use switchboard_common::model::{Limit, Scope};
 
 pub use crate::http::{Deadline, Http};
+
+/// An account, opened.
+pub struct Opened {
+    /// Its platform.
+    pub platform: Arc<dyn Platform>,
+    /// What it can do, limits in force included.
+    pub capabilities: Capabilities,
+}
 
 /// One platform: what it is called, what it allows, how to open an account of it.
 pub struct PlatformSpec {
@@ -19,7 +29,7 @@ pub struct PlatformSpec {
     pub limits: &'static [Limit],
     /// Longest text of one part, UTF-16 code units.
     pub text_max_utf16: usize,
-    /// Checks an account's settings and opens it.
+    /// Checks the platform's own settings; use [`open`](Self::open).
     pub open: Open,
 }
 
@@ -27,32 +37,28 @@ pub struct PlatformSpec {
 pub type Open = fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>;
 
 impl PlatformSpec {
-    /// What the chatserver must know before it queues a message.
-    pub fn capabilities(&self) -> Capabilities {
-        Capabilities { text_max_utf16: self.text_max_utf16 }
+    /// Checks an account's settings and opens it. `limits` is every platform's: a list of limits that replaces those the
+    /// platform publishes for the same scopes. The rest is the platform's own.
+    pub fn open(&self, settings: &Value, http: Http) -> Result<Opened, SettingsError> {
+        let mut own = settings.as_object().cloned().unwrap_or_default();
+        let limits = match own.remove("limits") {
+            Some(wanted) => self.limits_with(&wanted)?,
+            None => self.limits.to_vec(),
+        };
+        let platform = (self.open)(&own, http)?.into();
+        let capabilities = Capabilities { text_max_utf16: self.text_max_utf16, limits };
+        Ok(Opened { platform, capabilities })
     }
-}
 
-/// At most `count` exchanges in any `window`, in each `scope`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// Exchanges.
-    pub count: usize,
-    /// In any window of this length.
-    pub window: Duration,
-    /// Counted for what.
-    pub scope: Scope,
-}
-
-/// What a limit counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// The whole account.
-    Account,
-    /// Each private chat.
-    Chat,
-    /// Each group.
-    Group,
+    fn limits_with(&self, wanted: &Value) -> Result<Vec<Limit>, SettingsError> {
+        let list = wanted.as_array().ok_or_else(|| SettingsError("limits: must be a list".to_owned()))?;
+        let own: Result<Vec<Limit>, String> = list.iter().map(Limit::from_json).collect();
+        let mut own = own.map_err(|error| SettingsError(format!("limits: {error}")))?;
+        let published = self.limits.iter().filter(|limit| own.iter().all(|other| other.scope != limit.scope)).copied();
+        let mut limits: Vec<Limit> = published.collect();
+        limits.append(&mut own);
+        Ok(limits)
+    }
 }
 
 /// The account's own options, as the operator set them.
@@ -101,6 +107,8 @@ pub struct Call {
     pub method: &'static str,
     /// Its body.
     pub body: Value,
+    /// Slots it takes of every limit that counts for its chat; most platforms count each call as one.
+    pub cost: usize,
     /// The tenure on whose behalf it is made.
     pub epoch: Option<Epoch>,
 }

@@ -1,4 +1,4 @@
-//! Parts out: due → limiter → claim → step → platform → settle.
+//! Parts out: backlog → limiter → claim → step → platform → settle.
 //!
 //! One task per account claims; each call runs in a task of its own, one per chat and `in_flight` per account
 //! at most, outside any transaction. Two deadlines guard an attempt, both counted from a reading of the boot
@@ -6,25 +6,29 @@
 //! `answer_by` nobody waits and the agent is shown *unconfirmed*.
 
 mod attempt;
+mod backlog;
+mod news;
 mod recovery;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use switchboard_common::doorbell::{Doorbells, Listener};
-use switchboard_common::faults::point;
-use switchboard_common::model::{Epoch, OutboxId};
+use switchboard_common::doorbell::{Doorbells, Listener, Woken};
+use switchboard_common::faults::{Sabotage, point, sabotaged};
+use switchboard_common::model::{ChatId, Epoch, OutboxId};
 use switchboard_common::service::clock::Moment;
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{OUTBOX_DEPTH, OUTBOX_OLDEST};
 use switchboard_common::service::shutdown::Shutdown;
-use switchboard_common::store::{Account, ClaimToken, Database, Due, StoreError};
+use switchboard_common::store::{Account, ClaimToken, Claimed, Database, Head, StoreError};
 use tokio::sync::mpsc;
 
-use crate::limiter::{Limiter, Slot};
+use crate::limiter::{Full, Limiter, Slot};
 use crate::platform::{Deadline, Limit, Platform};
 use attempt::Attempt;
+use backlog::Backlog;
+use news::News;
 
 /// How a sender works.
 #[derive(Clone, Debug)]
@@ -64,18 +68,32 @@ pub struct Sender {
 const CARE: Duration = Duration::from_secs(1);
 /// After the platform refused the account: how long before it is asked again.
 const DOWN_PAUSE: Duration = Duration::from_secs(30);
+/// A part whose claim was refused is looked at again after this.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+/// No wait is longer: the clock of a [`Moment`] runs while the machine is suspended, a timer does not.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What a tenure holds in memory; all of it can be rebuilt from the tables.
 struct Run<'a> {
     sender: &'a Sender,
     epoch: Epoch,
     limiter: Arc<Mutex<Limiter>>,
-    /// Calls under way, by part: the chat each keeps busy.
-    under_way: HashMap<OutboxId, String>,
+    backlog: Backlog,
+    news: News,
+    /// Calls under way, by part.
+    under_way: HashMap<OutboxId, Call>,
     /// Claims that were not answered: nothing of them was written, so they are put back until they are old.
     unanswered: Vec<(ClaimToken, Moment)>,
     ended: mpsc::Sender<(OutboxId, Ended)>,
     down_until: Option<Moment>,
+}
+
+/// A call under way.
+struct Call {
+    /// The chat it keeps busy.
+    chat: ChatId,
+    /// After this no byte of it is written.
+    write_by: Moment,
 }
 
 /// What the end of an attempt means for the account.
@@ -86,7 +104,8 @@ enum Ended {
 }
 
 impl Sender {
-    /// Sends for one tenure, until it ends; then waits for the calls under way.
+    /// Sends for one tenure, until it ends; then waits until no call under way can write a byte any more. Those that still wait
+    /// for their answer record it later.
     pub async fn run(&self, epoch: Epoch, ears: &mut Listener, ending: &Shutdown) {
         let Some(limiter) = self.recover(epoch, ending).await else { return };
         let (ended, mut ends) = mpsc::channel(self.options.in_flight.max(1));
@@ -94,6 +113,8 @@ impl Sender {
             sender: self,
             epoch,
             limiter: Arc::new(Mutex::new(limiter)),
+            backlog: Backlog::default(),
+            news: News::default(),
             under_way: HashMap::new(),
             unanswered: Vec::new(),
             ended,
@@ -109,10 +130,10 @@ impl Sender {
                 }
             };
             tokio::select! {
-                _ = ears.wait() => {}
+                woken = ears.wait() => run.news.heard(woken == Woken::Swept),
                 Some((id, end)) = ends.recv() => run.ended(id, end),
                 // A wait of nothing would spin.
-                () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => {}
+                () = tokio::time::sleep(wait.clamp(Duration::from_millis(1), LONGEST_WAIT)) => {}
                 _ = care.tick() => run.care().await,
                 () = ending.wait() => {}
             }
@@ -121,9 +142,11 @@ impl Sender {
                 run.ended(id, end);
             }
         }
-        while !run.under_way.is_empty() {
-            let Some((id, end)) = ends.recv().await else { break };
-            run.ended(id, end);
+        while let Some(last) = run.under_way.values().map(|call| call.write_by).max().filter(|at| at.is_ahead()) {
+            tokio::select! {
+                Some((id, end)) = ends.recv() => run.ended(id, end),
+                () = tokio::time::sleep(last.remaining()) => {}
+            }
         }
         if let Err(error) = run.release_unanswered().await {
             tracing::warn!(%error, "parts that were never sent will be shown as unconfirmed");
@@ -134,81 +157,99 @@ impl Sender {
 impl Run<'_> {
     /// Claims and starts what limits allow now; returns how long nothing more can be expected.
     async fn send_what_is_allowed(&mut self, ending: &Shutdown) -> Result<Duration, StoreError> {
-        const LONG: Duration = Duration::from_secs(3600);
         if let Some(until) = self.down_until.filter(|until| until.is_ahead()) {
             return Ok(until.remaining());
         }
         self.release_unanswered().await?;
-        let (due, next_due) = self.sender.database.due_parts(self.sender.account.id).await?;
-        let mut wait = next_due.unwrap_or(LONG);
-        let mut chosen: Vec<(Due, Slot)> = Vec::new();
-        for part in due {
-            if self.under_way.len() + chosen.len() >= self.sender.options.in_flight {
-                break; // the end of a call wakes us
-            }
-            if self.under_way.values().any(|chat| *chat == part.chat_key) {
-                continue;
-            }
-            let scope = self.sender.platform.scope(&part.chat_key);
-            match locked(&self.limiter).take(&part.chat_key, scope) {
-                Ok(slot) => chosen.push((part, slot)),
-                Err(Some(later)) => wait = wait.min(later),
-                Err(None) => {}
-            }
-        }
+        self.news.read(&self.sender.database, self.sender.account.id, &mut self.backlog).await?;
+        let (chosen, wait) = self.choose();
         if !chosen.is_empty() && !ending.has_begun() {
             self.claim_and_start(chosen, ending).await?;
         }
         Ok(wait)
     }
 
-    async fn claim_and_start(&mut self, chosen: Vec<(Due, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
+    /// Takes heads out of the backlog, each with its slot, while limits and `in_flight` allow; and how long until more can be.
+    fn choose(&mut self) -> (Vec<(Head, Slot)>, Duration) {
+        let mut chosen: Vec<(Head, Slot)> = Vec::new();
+        let mut busy: HashSet<ChatId> = self.under_way.values().map(|call| call.chat).collect();
+        let mut wait = LONGEST_WAIT;
+        // The end of a call wakes us in any case.
+        while busy.len() < self.sender.options.in_flight {
+            let Some(head) = self.backlog.next(|chat| busy.contains(&chat)) else { break };
+            let scope = self.sender.platform.scope(&head.chat_key);
+            let taken = locked(&self.limiter).take(&head.chat_key, scope, 1);
+            match taken {
+                Ok(slot) => {
+                    self.backlog.went(head.lane);
+                    busy.insert(head.chat);
+                    chosen.push((head, slot));
+                }
+                Err(Full::Chat(later)) => {
+                    // Without a time it depends on an answer for this chat, which nobody here waits for.
+                    self.backlog.postpone(head, Moment::now() + later.unwrap_or(REFUSED_PAUSE));
+                }
+                Err(Full::Account(later)) => {
+                    self.backlog.put_back(head);
+                    wait = later.unwrap_or(LONGEST_WAIT);
+                    break;
+                }
+            }
+        }
+        let due = self.backlog.next_due().map_or(LONGEST_WAIT, Moment::remaining);
+        (chosen, wait.min(due))
+    }
+
+    async fn claim_and_start(&mut self, chosen: Vec<(Head, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
         let SenderOptions { write_by, answer_by, .. } = self.sender.options;
-        let ids: Vec<OutboxId> = chosen.iter().map(|(part, _)| part.id).collect();
+        let ids: Vec<OutboxId> = chosen.iter().map(|(head, _)| head.id).collect();
         let token = ClaimToken::new();
         let begun = Moment::now();
         let deadline = Deadline { write_by: begun + write_by, answer_by: begun + answer_by };
         point("S1");
         let claimed =
             self.sender.database.claim(self.sender.account.id, self.epoch, token, &ids, write_by, answer_by).await;
-        let mut slots: HashMap<OutboxId, Slot> = chosen.into_iter().map(|(part, slot)| (part.id, slot)).collect();
-        let claimed = match claimed {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                self.unanswered.push((token, deadline.answer_by));
-                slots.into_values().for_each(|slot| locked(&self.limiter).unused(slot));
-                return Err(error);
+        let mut chosen: HashMap<OutboxId, (Head, Slot)> =
+            chosen.into_iter().map(|(head, slot)| (head.id, (head, slot))).collect();
+        if claimed.is_err() {
+            self.unanswered.push((token, deadline.answer_by));
+        }
+        let nothing = claimed.as_ref().is_ok_and(Vec::is_empty);
+        for part in claimed.iter().flatten() {
+            if let Some((head, slot)) = chosen.remove(&part.id) {
+                self.under_way.insert(part.id, Call { chat: head.chat, write_by: deadline.write_by });
+                self.start(part.clone(), slot, deadline.clone(), ending);
             }
-        };
-        if claimed.is_empty() {
+        }
+        // What was not claimed: its row tells why, when it is looked at again.
+        for (head, slot) in chosen.into_values() {
+            locked(&self.limiter).unused(slot);
+            self.news.ask(head.chat);
+            self.backlog.postpone(head, Moment::now() + REFUSED_PAUSE);
+        }
+        if nothing {
             self.look_at_the_lease(ending).await;
         }
-        for part in claimed {
-            let Some(slot) = slots.remove(&part.id) else { continue };
-            self.under_way.insert(part.id, part.chat_key.clone());
-            let attempt = Attempt {
-                sender: self.sender.clone(),
-                epoch: self.epoch,
-                limiter: self.limiter.clone(),
-                deadline: deadline.clone(),
-                part,
-            };
-            let ended = self.ended.clone();
-            ending.spawn(async move {
-                let id = attempt.part.id;
-                let end = attempt.make(slot).await;
-                // The run may be gone; the attempt is settled all the same.
-                let _ = ended.send((id, end)).await;
-            });
-        }
-        slots.into_values().for_each(|slot| locked(&self.limiter).unused(slot));
-        Ok(())
+        claimed.map(drop)
+    }
+
+    fn start(&self, part: Claimed, slot: Slot, deadline: Deadline, ending: &Shutdown) {
+        let attempt =
+            Attempt { sender: self.sender.clone(), epoch: self.epoch, limiter: self.limiter.clone(), deadline, part };
+        let ended = self.ended.clone();
+        ending.spawn(async move {
+            let id = attempt.part.id;
+            let end = attempt.make(slot).await;
+            // The run may be gone; the attempt is settled all the same.
+            let _ = ended.send((id, end)).await;
+        });
     }
 
     /// Nothing could be claimed: perhaps the tenure is over.
     async fn look_at_the_lease(&self, ending: &Shutdown) {
         if let Ok(lease) = self.sender.database.lease(self.sender.account.id).await
             && lease.epoch != self.epoch
+            && !sabotaged(Sabotage::PermissionByZooKeeper)
         {
             tracing::warn!(epoch = self.epoch.0, now = lease.epoch.0, "the tenure is over: a claim was refused");
             ending.begin();
@@ -216,7 +257,9 @@ impl Run<'_> {
     }
 
     fn ended(&mut self, id: OutboxId, end: Ended) {
-        self.under_way.remove(&id);
+        if let Some(call) = self.under_way.remove(&id) {
+            self.news.ask(call.chat);
+        }
         match end {
             Ended::AccountDown => {
                 self.down_until = Some(Moment::now() + DOWN_PAUSE);
@@ -244,6 +287,8 @@ impl Run<'_> {
             Ok(count) => {
                 tracing::warn!(count, "interrupted calls are shown as unconfirmed");
                 self.sender.doorbells.ring_chatservers();
+                // What waited behind them may go now.
+                self.news.heard(true);
             }
             Err(error) => tracing::debug!(%error, "overdue calls could not be looked for"),
         }

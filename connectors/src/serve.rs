@@ -1,6 +1,5 @@
 //! One account, tenure after tenure.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_common::doorbell::Doorbells;
@@ -13,7 +12,7 @@ use switchboard_common::tenure::Tenures;
 
 use crate::http::Http;
 use crate::intake::Intake;
-use crate::platform::Platform;
+use crate::platform::Opened;
 use crate::platforms;
 use crate::sender::{Sender, SenderOptions};
 
@@ -43,11 +42,10 @@ pub async fn serve(
     let spec = platforms::find(&account.platform).ok_or_else(|| {
         anyhow::anyhow!("account {}: this version knows no platform \"{}\"", account.name, account.platform)
     })?;
-    let settings = account.settings.as_object().cloned().unwrap_or_default();
-    let platform: Arc<dyn Platform> = (spec.open)(&settings, Http::new()?)
-        .map_err(|error| anyhow::anyhow!("account {}: {error}", account.name))?
-        .into();
-    database.set_capabilities(account.id, &spec.capabilities()).await?;
+    let opened = spec.open(&account.settings, Http::new()?);
+    let Opened { platform, capabilities } =
+        opened.map_err(|error| anyhow::anyhow!("account {}: {error}", account.name))?;
+    database.set_capabilities(account.id, &capabilities).await?;
     let intake = Intake {
         account: account.clone(),
         platform: platform.clone(),
@@ -58,7 +56,7 @@ pub async fn serve(
     let sender = Sender {
         account: account.clone(),
         platform,
-        limits: spec.limits.to_vec(),
+        limits: capabilities.limits,
         database: database.clone(),
         doorbells: doorbells.clone(),
         health: health.clone(),
@@ -73,13 +71,10 @@ pub async fn serve(
         health.fact("role", "active");
         health.fact("epoch", tenure.epoch.to_string());
         metrics::gauge!(TENURE_ACTIVE).set(1.0);
-        tokio::join!(
-            intake.poll(tenure.epoch, options.poll_wait, &tenure.ending),
-            sender.run(tenure.epoch, &mut ears, &tenure.ending),
-        );
+        tokio::join!(intake.poll(&tenure, options.poll_wait), sender.run(tenure.epoch, &mut ears, &tenure.ending),);
         metrics::gauge!(TENURE_ACTIVE).set(0.0);
         health.fact("role", "standby");
-        tenure.release().await;
+        tenures.release(tenure).await;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::faults;
-use switchboard_common::model::ChatId;
+use switchboard_common::model::{ChatId, Lane};
 use switchboard_common::store::{Agent, Decision, Refusal, StoreError, Submission};
 
 use super::Door;
@@ -140,7 +140,8 @@ async fn send(
     if let Some(why) = bad {
         return Err(Failure::new(Code::BadText, why).into());
     }
-    let result = door.database.submit(&Submission { agent, chat, client_key, text, seen_seq }).await;
+    let result =
+        door.database.submit(&Submission { agent, chat, client_key, text, lane: Lane::Interactive, seen_seq }).await;
     changed(door);
     let accepted = result??;
     faults::point("C4");

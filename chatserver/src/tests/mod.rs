@@ -52,7 +52,7 @@ impl Fleet {
             }
         }
         let name = AccountName::new("main").unwrap();
-        let capabilities = Capabilities { text_max_utf16: 4096 };
+        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new() };
         let settings = json!({});
         let new = NewAccount {
             name: &name,

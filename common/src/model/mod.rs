@@ -6,10 +6,12 @@
 mod capabilities;
 mod ids;
 mod inbound;
+mod limits;
 mod outbound;
 pub mod text;
 
 pub use capabilities::Capabilities;
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
 pub use inbound::{Author, ChatKind, ChatRef, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate};
-pub use outbound::{AttemptOutcome, ChatState, EntryKind, FreezeScope, PartState};
+pub use limits::{Limit, Scope};
+pub use outbound::{AttemptOutcome, ChatState, EntryKind, FreezeScope, Lane, PartState};

@@ -42,6 +42,33 @@ column_enum!(
 );
 
 column_enum!(
+    /// How urgent a message is. The order of a chat's messages is kept inside a lane: a broadcast of yesterday does
+    /// not hold back today's answer.
+    Lane {
+        /// An agent answers a customer.
+        Interactive = 0 "interactive",
+        /// A program answers a customer.
+        Bot = 1 "bot",
+        /// Nobody waits for it.
+        Bulk = 2 "bulk",
+    }
+);
+
+impl Lane {
+    /// All, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Bot, Self::Bulk];
+
+    /// The share of the account's slots a lane gets while more urgent ones want them all, too.
+    pub fn guaranteed_share(self) -> f64 {
+        match self {
+            Self::Interactive => 0.0,
+            Self::Bot => 0.2,
+            Self::Bulk => 0.1,
+        }
+    }
+}
+
+column_enum!(
     /// Where a chat stands.
     ChatState {
         /// Offered to the agents of its queue.

@@ -37,10 +37,6 @@ pub struct NewAccount<'a> {
     pub capabilities: &'a Capabilities,
 }
 
-fn capabilities_json(capabilities: &Capabilities) -> Value {
-    serde_json::json!({ "text_max_utf16": capabilities.text_max_utf16 })
-}
-
 fn account(row: &tokio_postgres::Row) -> Result<Account, StoreError> {
     let name: String = row.get("name");
     Ok(Account {
@@ -97,7 +93,7 @@ impl Database {
                         &new.platform,
                         &queue.get::<_, i32>(0),
                         &new.settings,
-                        &capabilities_json(new.capabilities),
+                        &new.capabilities.to_json(),
                     ],
                 )
                 .await?;
@@ -112,6 +108,18 @@ impl Database {
         .await
     }
 
+    /// Changes the platform's own options, already checked.
+    pub async fn set_settings(&self, id: AccountId, settings: &Value) -> Result<(), StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let sql = "UPDATE account SET settings = $2, version = version + 1 WHERE id = $1";
+            connection.execute(sql, &[&id.0, settings]).await?;
+            connection.done();
+            Ok(())
+        })
+        .await
+    }
+
     /// Publishes what the platform can do, when it differs from what is known.
     pub async fn set_capabilities(&self, id: AccountId, capabilities: &Capabilities) -> Result<(), StoreError> {
         self.within(async {
@@ -119,7 +127,7 @@ impl Database {
             connection
                 .execute(
                     "UPDATE account SET capabilities = $2 WHERE id = $1 AND capabilities <> $2",
-                    &[&id.0, &capabilities_json(capabilities)],
+                    &[&id.0, &capabilities.to_json()],
                 )
                 .await?;
             connection.done();

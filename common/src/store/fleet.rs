@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use serde_json::Value;
+
 use super::{Database, StoreError};
+use crate::model::Limit;
 
 /// One account as it stands now.
 #[derive(Clone, Debug)]
@@ -37,13 +40,16 @@ pub struct AccountState {
     pub last_error: Option<(String, DateTime<Utc>)>,
     /// Updates in quarantine that nobody has read yet.
     pub quarantined: i64,
+    /// The limits in force.
+    pub limits: Vec<Limit>,
 }
 
 const ACCOUNTS: &str = "
 SELECT a.name, a.platform, a.enabled, l.epoch, CASE WHEN l.released THEN NULL ELSE l.holder END AS active,
        CASE WHEN l.released THEN NULL ELSE l.since END AS since,
        CASE WHEN l.released THEN NULL ELSE extract(epoch FROM clock_timestamp() - l.renewed_at)::float8 END AS renewed_ago,
-       o.waiting, o.oldest, u.unconfirmed, t.last_second, t.last_minute, f.frozen, e.reason AS error, e.at AS error_at, q.quarantined
+       o.waiting, o.oldest, u.unconfirmed, t.last_second, t.last_minute, f.frozen, e.reason AS error, e.at AS error_at, q.quarantined,
+       a.capabilities
   FROM account a JOIN account_lease l ON l.account_id = a.id
  CROSS JOIN LATERAL (SELECT count(*) AS waiting, extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS oldest
                        FROM outbox WHERE account_id = a.id AND open) o
@@ -92,5 +98,12 @@ fn state(row: &tokio_postgres::Row) -> AccountState {
         frozen_s: row.get("frozen"),
         last_error: error.map(|reason| (reason, row.get("error_at"))),
         quarantined: row.get("quarantined"),
+        limits: limits(&row.get("capabilities")),
     }
+}
+
+/// What cannot be read was written by a later version.
+fn limits(capabilities: &Value) -> Vec<Limit> {
+    let list = capabilities["limits"].as_array().into_iter().flatten();
+    list.filter_map(|limit| Limit::from_json(limit).ok()).collect()
 }

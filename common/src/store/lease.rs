@@ -1,7 +1,7 @@
 //! The tenure row: who is active, in which epoch, and since when it was last renewed.
 //!
 //! Raised by compare-and-set. The update waits for claims in progress (they hold the row `FOR SHARE`), so
-//! after it no claim of an earlier epoch can commit.
+//! after it no claim of an earlier epoch can commit. Every tenure leaves a row in the ledger `tenure`.
 
 use std::time::Duration;
 
@@ -21,12 +21,80 @@ pub struct Lease {
     pub stale: Option<Duration>,
 }
 
-/// A tenure begun.
-#[derive(Clone, Copy, Debug)]
-pub struct Raised {
-    /// Its number.
-    pub epoch: Epoch,
+/// Which rule lets a candidate raise the epoch; the protocol is `tenure`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The incumbent gave the lease up, or there never was one.
+    Released,
+    /// The first in line, and the lease is stale by more than T/2.
+    Lowest,
+    /// Anybody, and the lease is stale by more than 2T.
+    Anyone,
 }
+
+impl Way {
+    /// The ledger's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Lowest => "lowest",
+            Self::Anyone => "anyone",
+        }
+    }
+}
+
+/// An attempt to begin a tenure.
+#[derive(Clone, Copy, Debug)]
+pub struct Raise<'a> {
+    /// Who.
+    pub holder: &'a str,
+    /// The epoch that was seen: nobody may have raised it since.
+    pub seen: Epoch,
+    /// By which rule.
+    pub way: Way,
+    /// An unreleased lease must not have been renewed for so long.
+    pub stale: Duration,
+    /// For how long Postgres has answered us.
+    pub answering: Duration,
+}
+
+/// What an incumbent learns when it renews.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewed {
+    /// Go on.
+    Ours,
+    /// An operator asks for a handover: step back.
+    HandOver,
+    /// The tenure is over.
+    Lost,
+}
+
+/// From one tenure to the next.
+#[derive(Clone, Debug)]
+pub struct Gap {
+    /// The next one.
+    pub epoch: Epoch,
+    /// Who holds it.
+    pub holder: String,
+    /// From the release to the next one's opening; `None` when the earlier one was not released in order.
+    pub span: Option<Duration>,
+}
+
+// The update waits for claims in progress. `old` is read under its lock: what the ledger says is what was decided on.
+const RAISE: &str = "
+WITH old AS (
+  SELECT account_id, released OR renewed_at IS NULL AS free, clock_timestamp() - renewed_at AS stale
+    FROM account_lease WHERE account_id = $1 AND epoch = $3 FOR UPDATE),
+new AS (
+  UPDATE account_lease l SET epoch = l.epoch + 1, holder = $2, released = false, handover = false,
+         renewed_at = clock_timestamp(), since = clock_timestamp()
+    FROM old WHERE l.account_id = old.account_id AND l.epoch = $3
+     AND (old.free OR old.stale > make_interval(secs => $4))
+  RETURNING l.account_id, l.epoch, l.holder, l.since, old.free, old.stale)
+INSERT INTO tenure (account_id, epoch, holder, begun_at, way, stale_ms, answering_ms)
+SELECT account_id, epoch, holder, since, CASE WHEN free THEN 'released' ELSE $5::text END,
+       CASE WHEN free THEN NULL ELSE (extract(epoch FROM stale) * 1000)::bigint END, $6
+  FROM new RETURNING epoch";
 
 impl Database {
     /// Reads the lease.
@@ -52,64 +120,110 @@ impl Database {
         .await
     }
 
-    /// Begins a tenure: allowed when nobody raised it since `seen`, and the incumbent released it or has
-    /// not renewed it for `stale`. `None`: the incumbent lives, or another was first.
-    pub async fn raise_lease(
-        &self,
-        account: AccountId,
-        holder: &str,
-        seen: Epoch,
-        stale: Duration,
-    ) -> Result<Option<Raised>, StoreError> {
+    /// Begins a tenure: allowed when nobody raised the epoch meanwhile, and the incumbent released the lease or has not
+    /// renewed it for long enough. `None`: the incumbent lives, or another was first.
+    pub async fn raise_lease(&self, account: AccountId, raise: &Raise<'_>) -> Result<Option<Epoch>, StoreError> {
         self.within(async {
+            let (stale, answering) = (raise.stale.as_secs_f64(), raise.answering.as_millis() as i64);
             let connection = self.connection().await?;
+            let statement = connection.prepare_cached(RAISE).await?;
             let row = connection
                 .query_opt(
-                    "UPDATE account_lease
-                        SET epoch = epoch + 1, holder = $2, released = false,
-                            renewed_at = clock_timestamp(), since = clock_timestamp()
-                      WHERE account_id = $1 AND epoch = $3
-                        AND (released OR renewed_at IS NULL
-                             OR renewed_at < clock_timestamp() - make_interval(secs => $4))
-                  RETURNING epoch",
-                    &[&account.0, &holder, &seen.0, &stale.as_secs_f64()],
+                    &statement,
+                    &[&account.0, &raise.holder, &raise.seen.0, &stale, &raise.way.as_str(), &answering],
                 )
                 .await?;
             connection.done();
-            Ok(row.map(|row| Raised { epoch: Epoch(row.get(0)) }))
+            Ok(row.map(|row| Epoch(row.get(0))))
         })
         .await
     }
 
-    /// Renews the tenure; false when it is over.
-    pub async fn renew_lease(&self, account: AccountId, epoch: Epoch) -> Result<bool, StoreError> {
+    /// Renews the tenure.
+    pub async fn renew_lease(&self, account: AccountId, epoch: Epoch) -> Result<Renewed, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             let statement = connection
                 .prepare_cached(
                     "UPDATE account_lease SET renewed_at = clock_timestamp()
-                      WHERE account_id = $1 AND epoch = $2 AND NOT released",
+                      WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING handover",
                 )
                 .await?;
-            let changed = connection.execute(&statement, &[&account.0, &epoch.0]).await?;
+            let row = connection.query_opt(&statement, &[&account.0, &epoch.0]).await?;
+            connection.done();
+            Ok(match row.map(|row| row.get(0)) {
+                None => Renewed::Lost,
+                Some(true) => Renewed::HandOver,
+                Some(false) => Renewed::Ours,
+            })
+        })
+        .await
+    }
+
+    /// Notes in the ledger that the tenure has recovered what earlier ones left, and may send.
+    pub async fn open_tenure(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let sql = "UPDATE tenure SET opened_at = clock_timestamp() WHERE account_id = $1 AND epoch = $2 AND opened_at IS NULL";
+            connection.execute(sql, &[&account.0, &epoch.0]).await?;
+            connection.done();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives the tenure up in order, so that a successor need not wait; false when it is over already.
+    pub async fn release_lease(&self, account: AccountId, epoch: Epoch) -> Result<bool, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let changed = connection
+                .execute(
+                    "WITH l AS (UPDATE account_lease SET released = true, handover = false
+                                 WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING account_id, epoch)
+                     UPDATE tenure t SET released_at = clock_timestamp() FROM l WHERE t.account_id = l.account_id AND t.epoch = l.epoch",
+                    &[&account.0, &epoch.0],
+                )
+                .await?;
             connection.done();
             Ok(changed == 1)
         })
         .await
     }
 
-    /// Gives the tenure up in order, so that a successor need not wait.
-    pub async fn release_lease(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
+    /// Asks the active to step back; false when nobody holds this epoch any more.
+    pub async fn ask_for_handover(&self, account: AccountId, epoch: Epoch) -> Result<bool, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            connection
+            let changed = connection
                 .execute(
-                    "UPDATE account_lease SET released = true WHERE account_id = $1 AND epoch = $2",
+                    "UPDATE account_lease SET handover = true WHERE account_id = $1 AND epoch = $2 AND NOT released",
                     &[&account.0, &epoch.0],
                 )
                 .await?;
             connection.done();
-            Ok(())
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// How long nobody could send between the tenure `epoch` and the one after it, once that one has opened.
+    pub async fn gap_after(&self, account: AccountId, epoch: Epoch) -> Result<Option<Gap>, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let row = connection
+                .query_opt(
+                    "SELECT n.epoch, n.holder, extract(epoch FROM n.opened_at - t.released_at)::float8 AS gap
+                       FROM tenure t JOIN tenure n ON n.account_id = t.account_id AND n.epoch = t.epoch + 1
+                      WHERE t.account_id = $1 AND t.epoch = $2 AND n.opened_at IS NOT NULL",
+                    &[&account.0, &epoch.0],
+                )
+                .await?;
+            connection.done();
+            Ok(row.map(|row| Gap {
+                epoch: Epoch(row.get("epoch")),
+                holder: row.get("holder"),
+                span: row.get::<_, Option<f64>>("gap").map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+            }))
         })
         .await
     }

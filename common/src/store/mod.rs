@@ -14,6 +14,7 @@ mod entries;
 mod error;
 mod feeds;
 mod fleet;
+mod heads;
 mod intake;
 mod items;
 mod lease;
@@ -37,13 +38,14 @@ pub use entries::{Author, Entry, EntryBody};
 pub use error::StoreError;
 pub use feeds::{FEED_PAGE, FeedEntry};
 pub use fleet::AccountState;
+pub use heads::{HEADS, Head};
 pub use intake::{CursorMove, Stored};
 pub use items::OutcomeItem;
-pub use lease::{Lease, Raised};
+pub use lease::{Gap, Lease, Raise, Renewed, Way};
 pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;
-pub use sender::{ClaimToken, Claimed, Due, Freeze, Settlement, SlotHistory};
+pub use sender::{ClaimToken, Claimed, Freeze, Settlement, SlotHistory};
 pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
 
 #[cfg(test)]

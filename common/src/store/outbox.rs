@@ -8,7 +8,7 @@ use super::chats::{LOCK_CHAT, LockedChat, Refusal};
 use super::entries::EntryItem;
 use super::work::Work;
 use super::{Agent, Database, StoreError};
-use crate::model::{AccountName, ChatId, EntryKind, text};
+use crate::model::{AccountName, ChatId, EntryKind, Lane, text};
 
 /// Longest part of a platform that publishes none, in UTF-16 code units: what most of them take.
 const TEXT_MAX_UTF16: usize = 4096;
@@ -24,6 +24,8 @@ pub struct Submission<'a> {
     pub client_key: &'a str,
     /// What. Not empty, without U+0000.
     pub text: &'a str,
+    /// How urgent it is.
+    pub lane: Lane,
     /// The newest seq the agent has seen, when a later customer message is to stop it.
     pub seen_seq: Option<i64>,
 }
@@ -46,8 +48,8 @@ SELECT o.chat_id, o.chat_seq, o.parts, o.content_hash, a.name AS account_name
   FROM outbox o JOIN account a ON a.id = o.account_id WHERE o.agent_id = $1 AND o.client_key = $2 AND o.part = 0";
 
 const INSERT_PARTS: &str = "
-INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body)
-SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b FROM unnest($9::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n";
+INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane)
+SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10 FROM unnest($9::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n";
 
 const WRITTEN: &str = "UPDATE chat SET last_seq = $2, unread = 0, last_out_at = now() WHERE id = $1";
 
@@ -165,8 +167,9 @@ async fn write(
     let insert = client.prepare_cached(INSERT_PARTS).await?;
     let (account, id, agent) = (chat.account.0, chat.id.0, new.agent.id.0);
     let chat_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id, &accepted.seq];
-    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] =
-        [&account, &id, &chat.key, &accepted.seq, &accepted.parts, &agent, &new.client_key, &hash, &parts];
+    let lane = new.lane as i16;
+    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+        [&account, &id, &chat.key, &accepted.seq, &accepted.parts, &agent, &new.client_key, &hash, &parts, &lane];
     let (chats, stored, ()) = try_join3(
         async { Ok::<u64, StoreError>(client.execute(&written, &chat_values).await?) },
         async { Ok(client.execute(&insert, &part_values).await?) },

@@ -1,23 +1,16 @@
-//! The outbox from the sender's side: due, claim, settle.
+//! The outbox from the sender's side: claim and settle. What waits is read by `heads`.
 //!
 //! A claim is a short transaction that holds the lease row `FOR SHARE` and checks the epoch: the fence
 //! (P4). An unlocked check is no fence. Settling is not fenced: a late success is a fact.
 //! What an attempt became is written in the same transaction as an inbox row, which the chatserver
 //! drains into the chat's log: there is no second way.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Database, StoreError};
+use super::{Connection, Database, StoreError};
+use crate::faults::{Sabotage, point, sabotaged};
 use crate::model::{AccountId, AttemptOutcome, ChatId, Epoch, FreezeScope, OutboxId, PartState};
-
-/// The first waiting part of a chat.
-#[derive(Clone, Debug)]
-pub struct Due {
-    /// The part.
-    pub id: OutboxId,
-    /// Its chat, as the platform names it.
-    pub chat_key: String,
-}
 
 /// The number of one claim and of no other: what may put back a claim that was never answered. The number of an attempt
 /// would not do: when the lost claim was never carried out, the next one makes an attempt of the same number.
@@ -96,31 +89,23 @@ pub struct Freeze {
 pub struct SlotHistory {
     /// The chat it was for.
     pub chat_key: String,
+    /// Slots it took.
+    pub cost: usize,
     /// Seconds since its answer; negative while the answer is still allowed to come.
     pub ended_ago: f64,
 }
 
-// A loose scan over chats, then the first open part of each: bounded by chats, not by parts.
-const DUE: &str = "
-WITH RECURSIVE head AS (
-  (SELECT chat_id FROM outbox WHERE account_id = $1 AND open ORDER BY chat_id LIMIT 1)
-  UNION ALL
-  SELECT (SELECT o.chat_id FROM outbox o WHERE o.account_id = $1 AND o.open AND o.chat_id > head.chat_id
-           ORDER BY o.chat_id LIMIT 1)
-    FROM head WHERE head.chat_id IS NOT NULL)
-SELECT f.id, f.chat_key, f.due_in FROM head
- CROSS JOIN LATERAL (
-   SELECT o.id, o.chat_key, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
-    WHERE o.account_id = $1 AND o.open AND o.chat_id = head.chat_id ORDER BY o.chat_seq, o.part LIMIT 1) f
- WHERE f.state = 0 ORDER BY coalesce(f.due_in > 0, false), f.id LIMIT 1000";
-
+// A part is refused when the tenure is over, when it is not the first of its chat and lane, or while another part of its
+// chat is under way: the process before us may still wait for that answer.
 const CLAIM: &str = "
 WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE),
 q AS MATERIALIZED (
   SELECT o.id FROM me JOIN outbox o ON o.account_id = me.account_id
    WHERE o.id = ANY ($3::bigint[]) AND o.open AND o.state = 0
-     AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.account_id = o.account_id AND x.chat_id = o.chat_id AND x.open
-                        AND (x.chat_seq, x.part) < (o.chat_seq, o.part))
+     AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.account_id = o.account_id AND x.lane = o.lane AND x.chat_id = o.chat_id
+                        AND x.open AND (x.chat_seq, x.part) < (o.chat_seq, o.part))
+     AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.account_id = o.account_id AND x.lane IN (0, 1, 2) AND x.chat_id = o.chat_id
+                        AND x.open AND x.state = 1)
    ORDER BY o.id FOR NO KEY UPDATE OF o SKIP LOCKED),
 u AS (
   UPDATE outbox o SET state = 1, epoch = $2, claim = $6, attempt = attempt + 1, retry_at = NULL,
@@ -162,6 +147,9 @@ p AS (INSERT INTO pending (account_id, chat_key, kind, dedupe_key, item)
         FROM k JOIN i ON i.dedupe_key = k.key ORDER BY k.id RETURNING 1)
 SELECT count(*) FROM p";
 
+const SPEND: &str = "
+UPDATE attempt SET cost = $4 WHERE account_id = $1 AND outbox_id = $2 AND n = $3 AND ended_at IS NULL";
+
 const RETRY: &str = "
 WITH o AS (
   UPDATE outbox SET state = 0, retry_at = clock_timestamp() + make_interval(secs => $4)
@@ -186,27 +174,33 @@ a AS (
    WHERE attempt.account_id = $1 AND attempt.outbox_id = t.id AND attempt.n = t.attempt),
 ";
 
-impl Database {
-    /// The first waiting part of each chat, oldest first, and how long until the next one that must wait.
-    pub async fn due_parts(&self, account: AccountId) -> Result<(Vec<Due>, Option<Duration>), StoreError> {
-        self.within(async {
-            let connection = self.connection().await?;
-            let statement = connection.prepare_cached(DUE).await?;
-            let rows = connection.query(&statement, &[&account.0]).await?;
-            connection.done();
-            let mut due = Vec::with_capacity(rows.len());
-            let mut next: Option<f64> = None;
-            for row in rows {
-                match row.get::<_, Option<f64>>("due_in").filter(|seconds| *seconds > 0.0) {
-                    Some(seconds) => next = Some(next.map_or(seconds, |known| known.min(seconds))),
-                    None => due.push(Due { id: OutboxId(row.get("id")), chat_key: row.get("chat_key") }),
-                }
-            }
-            Ok((due, next.map(Duration::from_secs_f64)))
-        })
-        .await
-    }
+/// For the test that reads the plans.
+#[cfg(test)]
+pub(super) const HOT: &[&str] = &[CLAIM, RETRY, SPEND];
 
+/// The claim; with a known bug switched on, one whose fence is broken.
+async fn claim_statement(
+    connection: &Connection,
+    account: AccountId,
+    epoch: Epoch,
+) -> Result<Cow<'static, str>, StoreError> {
+    let unlocked = sabotaged(Sabotage::FenceUnlocked);
+    if !unlocked && !sabotaged(Sabotage::PermissionByZooKeeper) {
+        return Ok(Cow::Borrowed(CLAIM));
+    }
+    if unlocked {
+        let fence = "SELECT 1 FROM account_lease WHERE account_id = $1 AND epoch = $2";
+        let ours = connection.query_opt(fence, &[&account.0, &epoch.0]).await?;
+        point("S0");
+        if ours.is_none() {
+            return Ok(Cow::Borrowed(CLAIM));
+        }
+    }
+    let fence = "SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE";
+    Ok(Cow::Owned(CLAIM.replace(fence, "SELECT $1::int AS account_id")))
+}
+
+impl Database {
     /// Claims parts under the epoch. A refused one is missing from the answer: the tenure is over, another
     /// part of the chat comes first, or it was cancelled.
     pub async fn claim(
@@ -221,7 +215,7 @@ impl Database {
         self.within(async {
             let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
             let connection = self.connection().await?;
-            let statement = connection.prepare_cached(CLAIM).await?;
+            let statement = connection.prepare_cached(&claim_statement(&connection, account, epoch).await?).await?;
             let rows = connection
                 .query(
                     &statement,
@@ -241,6 +235,19 @@ impl Database {
                     age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
                 })
                 .collect())
+        })
+        .await
+    }
+
+    /// Records, before it happens, that an attempt takes so many slots in all; false when the attempt is no longer ours.
+    pub async fn spend(&self, account: AccountId, id: OutboxId, n: i32, cost: usize) -> Result<bool, StoreError> {
+        self.within(async {
+            let cost = i32::try_from(cost).unwrap_or(i32::MAX);
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(SPEND).await?;
+            let changed = connection.execute(&statement, &[&account.0, &id.0, &n, &cost]).await?;
+            connection.done();
+            Ok(changed == 1)
         })
         .await
     }

@@ -32,7 +32,7 @@ impl Database {
             let connection = self.connection().await?;
             let rows = connection
                 .query(
-                    "SELECT chat_key, extract(epoch FROM clock_timestamp() - coalesce(ended_at, answer_by))::float8 AS ended_ago
+                    "SELECT chat_key, cost, extract(epoch FROM clock_timestamp() - coalesce(ended_at, answer_by))::float8 AS ended_ago
                        FROM attempt
                       WHERE account_id = $1 AND claimed_at > now() - make_interval(secs => $2) - interval '10 min'
                         AND coalesce(ended_at, answer_by) > clock_timestamp() - make_interval(secs => $2)",
@@ -42,7 +42,11 @@ impl Database {
             connection.done();
             Ok(rows
                 .iter()
-                .map(|row| SlotHistory { chat_key: row.get("chat_key"), ended_ago: row.get("ended_ago") })
+                .map(|row| SlotHistory {
+                    chat_key: row.get("chat_key"),
+                    cost: row.get::<_, i32>("cost").max(1) as usize,
+                    ended_ago: row.get("ended_ago"),
+                })
                 .collect())
         })
         .await

@@ -21,15 +21,28 @@ pub(super) enum Standing {
     Unknown,
 }
 
+/// Stands in line for as long as the process lives; clones are the same candidate.
+#[derive(Clone)]
 pub(super) struct Candidate {
     standing: watch::Receiver<Standing>,
     woken: Arc<Notify>,
+    order: Arc<watch::Sender<Order>>,
+}
+
+/// How to stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Order {
+    /// Who cannot reach Postgres is no candidate.
+    stands: bool,
+    /// Grows when the candidate is to go to the end of the line.
+    turn: u64,
 }
 
 impl Candidate {
     /// Stands for the account in every session until shutdown.
     pub(super) fn stand(ensemble: &Ensemble, account: &AccountName, holder: &str, shutdown: &Shutdown) -> Self {
         let (sender, standing) = watch::channel(Standing::Unknown);
+        let (order, orders) = watch::channel(Order { stands: true, turn: 0 });
         let woken = Arc::new(Notify::new());
         let line = Line {
             directory: directory(account),
@@ -41,11 +54,21 @@ impl Candidate {
         let (link, ending) = (ensemble.link(), shutdown.clone());
         shutdown.spawn(async move {
             tokio::select! {
-                () = line.stand(link) => {}
+                () = line.stand(link, orders) => {}
                 () = ending.wait() => {}
             }
         });
-        Self { standing, woken }
+        Self { standing, woken, order: Arc::new(order) }
+    }
+
+    /// Leaves the line, or stands in it again, at its end.
+    pub(super) fn stand_if(&self, stands: bool) {
+        self.order.send_if_modified(|order| std::mem::replace(&mut order.stands, stands) != stands);
+    }
+
+    /// Goes to the end of the line.
+    pub(super) fn step_back(&self) {
+        self.order.send_modify(|order| order.turn += 1);
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -92,7 +115,7 @@ struct Line {
 }
 
 impl Line {
-    async fn stand(&self, mut link: watch::Receiver<Link>) {
+    async fn stand(&self, mut link: watch::Receiver<Link>, mut orders: watch::Receiver<Order>) {
         loop {
             self.set(Standing::Unknown);
             let Ok(current) = link.wait_for(|link| link.connected).await.map(|link| link.clone()) else { return };
@@ -102,31 +125,29 @@ impl Line {
                 // Ends with the session, or with the process (then the channel closes).
                 let _ = link.wait_for(|now| now.incarnation != current.incarnation || now.client.is_none()).await;
             };
+            let stands = orders.borrow_and_update().stands;
             tokio::select! {
-                result = self.stand_session(&client) => if let Err(error) = result {
+                result = self.stand_session(&client, stands) => if let Err(error) = result {
                     tracing::debug!(%error, "standing for the account is interrupted");
                     drop(client);
                     // Not a wait for anything: keeps a persistent error from spinning.
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 },
                 () = lost => {}
+                // A channel that is closed means that the process ends; whoever spawned us ends us.
+                Ok(()) = orders.changed() => {}
             }
         }
     }
 
-    async fn stand_session(&self, client: &Client) -> Result<(), Error> {
+    /// Stands for one session, or until an order comes; returns when the own node is gone.
+    async fn stand_session(&self, client: &Client, stands: bool) -> Result<(), Error> {
         let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
         bounded(client.mkdir(&self.directory, &persistent)).await?;
-        // The unique name finds a node whose creation was never answered: left in this living session, it would stand
-        // before us for ever.
         let prefix = format!("c_{}-", self.name);
-        for node in bounded(client.list_children(&self.directory)).await? {
-            if node.starts_with(&prefix) {
-                match bounded(client.delete(&format!("{}/{node}", self.directory), None)).await {
-                    Ok(()) | Err(Error::NoNode) => {}
-                    Err(error) => return Err(error),
-                }
-            }
+        self.remove_own(client, &prefix).await?;
+        if !stands {
+            return std::future::pending().await;
         }
         let options = CreateMode::EphemeralSequential.with_acls(Acls::anyone_all());
         let path = format!("{}/{prefix}", self.directory);
@@ -154,6 +175,20 @@ impl Line {
                 watcher.changed().await;
             }
         }
+    }
+
+    /// Removes earlier nodes of this candidate. The unique name also finds one whose creation was never answered: left in
+    /// this living session, it would stand before us for ever.
+    async fn remove_own(&self, client: &Client, prefix: &str) -> Result<(), Error> {
+        for node in bounded(client.list_children(&self.directory)).await? {
+            if node.starts_with(prefix) {
+                match bounded(client.delete(&format!("{}/{node}", self.directory), None)).await {
+                    Ok(()) | Err(Error::NoNode) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn set(&self, standing: Standing) {

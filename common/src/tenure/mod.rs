@@ -4,33 +4,51 @@
 //!
 //! The **lease row** in Postgres is the tenure. ZooKeeper only says who should try, and when. Being
 //! elected is never permission to send: permission is a claim under the epoch, checked under the lease
-//! row's lock (`store::sender`). So a wrong takeover costs a flap, never a double.
+//! row's lock (`store::sender`), and good for one call until its `write_by`. So a wrong takeover costs a
+//! flap, never a double. `tests/model` explores every interleaving of what follows.
 //!
 //! ```text
-//!             lease released or stale, compare-and-set on the epoch
-//!   standby ──────────────────────────────────────────────────────> active
-//!      ^                                                              │ renews every T/4
-//!      └──── renewal changes no row: another raised the epoch ────────┤
-//!                                                                     └─ shutdown: drain, release
+//!              raise: lease free or stale, compare-and-set on the epoch
+//!   standby ──────────────────────────────────────────────────────────> recovering
+//!    ^  ^ ^                                                                 │ foreign write_by passed,
+//!    │  │ │                                                                 │ limiter rebuilt
+//!    │  │ │       renewal changes no row, or a claim is refused:            v
+//!    │  │ └──────────────── another raised the epoch ──────────────────── active ──┐ renews every T/4
+//!    │  │                                                                 │  ^─────┘
+//!    │  └── release <── drained <── stepping back: SIGTERM or handover <──┘
+//!    └── the process dies: its successor is a new standby; its lease goes stale
 //! ```
 //!
 //! # When may a candidate raise the epoch
 //!
-//! | its place among the candidates | lease released | lease not renewed for |
-//! |---|---|---|
-//! | lowest, or ZooKeeper is away | yes | T/2 when lowest, 2T when ZooKeeper is away |
-//! | not the lowest | not before 2T | 2T |
+//! | its place among the candidates | the lease is free | or was not renewed for more than | ledger |
+//! |---|---|---|---|
+//! | lowest | at once | T/2 | `released`, `lowest` |
+//! | ZooKeeper does not tell | at once | 2T | `released`, `anyone` |
+//! | behind another | not before that one had its turn | 2T | `anyone` |
 //!
-//! * After a kill the lease is stale (T/2) before the znode goes (T): a takeover takes about T.
-//! * 2T for anyone means that a dead ensemble, or a hung process with a living session, delays a takeover
-//!   but cannot prevent it.
-//! * Staleness is judged only T/2 after one's own connection to Postgres came (back): after a restart of
-//!   the database every lease looks stale, and the incumbent must have had its chance to renew.
+//! # The deadlines
 //!
-//! # What the new active does
+//! * **T/4**: the incumbent renews. **T/2** without a renewal: the lease is stale for the lowest candidate.
+//! * **T**: the session timeout. After a kill the lease is stale before the znode goes, so a takeover takes
+//!   about T. The server must grant exactly T (`ensemble`).
+//! * **2T**: a dead ensemble, or a hung process with a living session, delays a takeover but cannot prevent it.
+//! * **T/2 since Postgres answers us**: staleness is judged only then. After a restart of the database every
+//!   lease looks stale, and the incumbent must have had its chance to renew.
+//! * **`write_by`** per claim: the new active waits until no foreign claim can write a byte. Nothing in flight,
+//!   nothing to wait for. **`answer_by`** decides only when an agent is shown *unconfirmed*.
 //!
-//! It waits until no foreign call can write a byte any more (`store::takeover::foreign_write_by`), rebuilds
-//! the limiter, and only then opens. `connectors::sender` does this.
+//! # What fails, and what happens
+//!
+//! | failure | what happens |
+//! |---|---|
+//! | the active dies | its lease goes stale, its node goes after T: takeover |
+//! | the active is frozen and goes on | its claims are refused; a claim it holds writes nothing after `write_by`. One call frozen between that check and its write may still go out: it is shown as unconfirmed by then |
+//! | the active is cut from ZooKeeper, or a follower from its leader | it renews its lease and goes on; the standby, lowest by now, may not raise |
+//! | the active is cut from Postgres | it cannot claim. After T/2 it leaves the line of candidates itself and stops polling; the standby takes over |
+//! | ZooKeeper is away | nothing changes; a takeover then takes 2T |
+//! | ZooKeeper's session is lost | `ensemble` makes a new one, the candidate stands again at the end of the line; the epoch stays |
+//! | Postgres is away | nobody sends, nobody raises; who held the lease renews it |
 
 mod candidate;
 
@@ -38,12 +56,15 @@ pub use candidate::candidates;
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::ensemble::Ensemble;
+use crate::faults::{Sabotage, point, sabotaged};
 use crate::model::{AccountId, AccountName, Epoch};
 use crate::service::clock::Moment;
 use crate::service::metrics::TENURE_CHANGES;
 use crate::service::shutdown::Shutdown;
-use crate::store::{Database, Lease, StoreError};
+use crate::store::{Database, Lease, Raise, Renewed, StoreError, Way};
 use candidate::{Candidate, Standing};
 
 /// A connector's claim to be active, tenure after tenure.
@@ -54,18 +75,51 @@ pub struct Tenures {
     candidate: Candidate,
     timeout: Duration,
     shutdown: Shutdown,
-    /// Since when Postgres has answered without interruption.
-    answering: Option<Moment>,
+    pulse: Pulse,
+    /// After a handover: let another have its turn until then.
+    holds_off_until: Option<Moment>,
 }
 
 /// One term as active.
 pub struct Tenure {
     /// Its number: every write carries it.
     pub epoch: Epoch,
-    /// Ends when the tenure is lost, or with the process.
+    /// Ends when the tenure is lost, or is to be handed over, or with the process.
     pub ending: Shutdown,
-    account: AccountId,
-    database: Database,
+    /// Whether the lease could be renewed lately. While it could not, the standby may already be active.
+    pub renewed: watch::Receiver<bool>,
+    /// Ends the renewals: only after the drain, or the lease would go stale meanwhile.
+    over: Shutdown,
+}
+
+impl Drop for Tenure {
+    fn drop(&mut self) {
+        self.over.begin();
+    }
+}
+
+/// Whether Postgres answers this process, and since when.
+#[derive(Debug)]
+struct Pulse {
+    answering: Option<Moment>,
+    last: Moment,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self { answering: None, last: Moment::now() }
+    }
+
+    fn beats(&mut self) -> Duration {
+        self.last = Moment::now();
+        self.answering.get_or_insert(self.last).elapsed()
+    }
+
+    /// How long it has been silent.
+    fn misses(&mut self) -> Duration {
+        self.answering = None;
+        self.last.elapsed()
+    }
 }
 
 impl Tenures {
@@ -79,7 +133,8 @@ impl Tenures {
         shutdown: &Shutdown,
     ) -> Self {
         let candidate = Candidate::stand(ensemble, name, &holder, shutdown);
-        Self { account, holder, database, candidate, timeout, shutdown: shutdown.clone(), answering: None }
+        let shutdown = shutdown.clone();
+        Self { account, holder, database, candidate, timeout, shutdown, pulse: Pulse::new(), holds_off_until: None }
     }
 
     /// Waits, as standby, for the next tenure; `None` when the process stops first.
@@ -89,7 +144,8 @@ impl Tenures {
                 Ok(Some(epoch)) => return Some(self.begin(epoch)),
                 Ok(None) => {}
                 Err(error) => {
-                    self.answering = None;
+                    let silent = self.pulse.misses();
+                    self.candidate.stand_if(silent <= self.timeout / 2);
                     tracing::debug!(%error, "the lease could not be read; still standby");
                 }
             }
@@ -103,59 +159,133 @@ impl Tenures {
     }
 
     async fn attempt(&mut self) -> Result<Option<Epoch>, StoreError> {
-        let lease = self.database.lease(self.account).await?;
-        let answering = *self.answering.get_or_insert_with(Moment::now);
-        let Some(stale) = self.allowed_staleness(&lease, answering) else { return Ok(None) };
-        let raised = self.database.raise_lease(self.account, &self.holder, lease.epoch, stale).await?;
-        Ok(raised.map(|raised| raised.epoch))
+        let lease = bounded(self.timeout / 2, self.database.lease(self.account)).await?;
+        let answering = self.pulse.beats();
+        self.candidate.stand_if(true);
+        let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
+        point("L1");
+        let raise = Raise { holder: &self.holder, seen: lease.epoch, way, stale, answering };
+        self.database.raise_lease(self.account, &raise).await
     }
 
-    /// How stale an unreleased lease must be for this candidate to raise it now; `None`: not now.
-    fn allowed_staleness(&self, lease: &Lease, answering: Moment) -> Option<Duration> {
+    /// By which rule this candidate may raise the lease now, and how stale an unreleased one must be; `None`: not now.
+    fn allowed(&self, lease: &Lease, answering: Duration) -> Option<(Way, Duration)> {
         let standing = self.candidate.standing();
-        let stale = lease.stale.unwrap_or(Duration::MAX);
-        if lease.released && standing != Standing::Behind {
-            return Some(self.timeout * 2);
+        if sabotaged(Sabotage::PermissionByZooKeeper) {
+            return (standing == Standing::Lowest).then_some((Way::Lowest, Duration::ZERO));
         }
-        if answering.elapsed() < self.timeout / 2 {
+        if self.holds_off_until.is_some_and(Moment::is_ahead) {
             return None;
         }
-        let needed = if standing == Standing::Lowest { self.timeout / 2 } else { self.timeout * 2 };
-        (stale > needed).then_some(needed)
+        let (half, double) = (self.timeout / 2, self.timeout * 2);
+        if (lease.released || lease.stale.is_none()) && standing != Standing::Behind {
+            return Some((Way::Released, double));
+        }
+        if answering < half {
+            return None;
+        }
+        let (way, needed) = match standing {
+            Standing::Lowest => (Way::Lowest, half),
+            Standing::Behind | Standing::Unknown => (Way::Anyone, double),
+        };
+        lease.stale.is_none_or(|stale| stale > needed).then_some((way, needed))
     }
 
     fn begin(&self, epoch: Epoch) -> Tenure {
+        point("L2");
         tracing::info!(epoch = epoch.0, holder = self.holder, "active");
         metrics::counter!(TENURE_CHANGES).increment(1);
         let ending = self.shutdown.child();
-        let tenure = Tenure { epoch, ending: ending.clone(), account: self.account, database: self.database.clone() };
-        let (database, account, interval) = (self.database.clone(), self.account, self.timeout / 4);
-        self.shutdown.spawn(async move {
-            while ending.pause(interval).await {
-                match database.renew_lease(account, epoch).await {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        tracing::warn!(epoch = epoch.0, "the tenure is over: another connector has raised the epoch");
-                        ending.begin();
-                    }
-                    // No permission follows from this: claims are judged one by one.
-                    Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
-                }
-            }
-        });
-        tenure
+        let over = Shutdown::default();
+        let (renewed, receiver) = watch::channel(true);
+        let renewal = Renewal {
+            account: self.account,
+            epoch,
+            database: self.database.clone(),
+            candidate: self.candidate.clone(),
+            timeout: self.timeout,
+            ending: ending.clone(),
+            over: over.clone(),
+            renewed,
+        };
+        self.shutdown.spawn(renewal.run());
+        Tenure { epoch, ending, renewed: receiver, over }
     }
-}
 
-impl Tenure {
-    /// Gives the tenure up in order, after everything in flight has ended.
-    pub async fn release(self) {
-        self.ending.begin();
-        match self.database.release_lease(self.account, self.epoch).await {
-            Ok(()) => tracing::info!(epoch = self.epoch.0, "released"),
+    /// Gives a tenure up in order, when no call of it can write a byte any more, and lets another have its turn.
+    pub async fn release(&mut self, tenure: Tenure) {
+        tenure.ending.begin();
+        match self.database.release_lease(self.account, tenure.epoch).await {
+            Ok(true) => tracing::info!(epoch = tenure.epoch.0, "released"),
+            Ok(false) => tracing::info!(epoch = tenure.epoch.0, "another connector is active"),
             Err(error) => {
                 tracing::warn!(%error, "the lease could not be released; a successor waits until it is stale")
             }
         }
+        self.holds_off_until = Some(Moment::now() + self.timeout);
+        self.candidate.step_back();
     }
+}
+
+/// Renews the lease of one tenure until it ends.
+struct Renewal {
+    account: AccountId,
+    epoch: Epoch,
+    database: Database,
+    candidate: Candidate,
+    timeout: Duration,
+    ending: Shutdown,
+    over: Shutdown,
+    renewed: watch::Sender<bool>,
+}
+
+impl Renewal {
+    async fn run(self) {
+        let mut pulse = Pulse::new();
+        while self.over.pause(self.timeout / 4).await {
+            match bounded(self.timeout / 2, self.database.renew_lease(self.account, self.epoch)).await {
+                Ok(renewed) => {
+                    pulse.beats();
+                    self.heard(renewed);
+                    if renewed == Renewed::Lost && self.ending.has_begun() {
+                        return;
+                    }
+                }
+                // No permission follows from this: claims are judged one by one.
+                Err(error) => {
+                    tracing::warn!(%error, "the lease could not be renewed");
+                    let silent = pulse.misses() > self.timeout / 2;
+                    self.candidate.stand_if(!silent);
+                    self.renewed.send_replace(!silent);
+                }
+            }
+        }
+    }
+
+    fn heard(&self, renewed: Renewed) {
+        self.candidate.stand_if(true);
+        self.renewed.send_replace(true);
+        if sabotaged(Sabotage::PermissionByZooKeeper) {
+            if self.candidate.standing() == Standing::Behind {
+                self.ending.begin();
+            }
+            return; // goes on for as long as it believes in its node
+        }
+        match renewed {
+            Renewed::Ours => {}
+            Renewed::HandOver => {
+                tracing::info!(epoch = self.epoch.0, "asked to hand over");
+                self.ending.begin();
+            }
+            Renewed::Lost => {
+                tracing::warn!(epoch = self.epoch.0, "the tenure is over: another connector has raised the epoch");
+                self.ending.begin();
+            }
+        }
+    }
+}
+
+/// A silent database must be noticed in time, however long a statement may take otherwise.
+async fn bounded<T>(span: Duration, operation: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(span, operation).await.unwrap_or(Err(StoreError::Timeout(span.as_millis())))
 }

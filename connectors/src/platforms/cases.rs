@@ -141,7 +141,7 @@ async fn played(spec: &PlatformSpec, case: &Value) -> Result<Answer, crate::plat
         },
         false => Deadline::of(Duration::from_millis(if case["hang"] == true { 300 } else { 5000 })),
     };
-    let call = Call { method: "sendMessage", body: json!({"chat_id": 1, "text": "x"}), epoch: None };
+    let call = Call { method: "sendMessage", body: json!({"chat_id": 1, "text": "x"}), cost: 1, epoch: None };
     let result = match case["refuse_connection"] == true {
         true => {
             stub.await.expect("the stub ends, its port closed");

@@ -9,7 +9,7 @@ use switchboard_common::service::metrics::{OUTBOX_ATTEMPTS, PLATFORM_REQUEST};
 use switchboard_common::store::{Claimed, Freeze, Settlement};
 
 use super::{Ended, Sender, locked};
-use crate::limiter::{Limiter, Slot};
+use crate::limiter::{Full, Limiter, Slot};
 use crate::platform::{Answer, Call, Deadline, Outbound, SendError, Step};
 
 pub(super) struct Attempt {
@@ -22,6 +22,8 @@ pub(super) struct Attempt {
 
 /// A 429 that does not say for how long.
 const THROTTLED: Duration = Duration::from_secs(1);
+/// When room depends on answers that other calls wait for: look again so soon.
+const ANSWERS: Duration = Duration::from_millis(50);
 /// How long a part of an account in trouble rests.
 const ACCOUNT_DOWN: Duration = Duration::from_secs(30);
 
@@ -46,6 +48,8 @@ impl Attempt {
         let mut message = Outbound { chat_key: self.part.chat_key.clone(), text: self.part.text.clone() };
         let mut answers = Vec::new();
         let mut slot = Some(first);
+        let mut spent = 1; // the claim has recorded this one
+        let mut cost = 0;
         loop {
             match self.sender.platform.step(&message, &answers) {
                 Step::Done { platform_id } => return Ok(platform_id),
@@ -57,9 +61,22 @@ impl Attempt {
                 }
                 Step::Deliver(call) => {
                     let taken = match slot.take() {
-                        Some(slot) => slot,
-                        None => self.another_slot(&message.chat_key)?,
+                        Some(slot) if call.cost == 1 => slot,
+                        first => {
+                            if let Some(one) = first {
+                                locked(&self.limiter).unused(one);
+                            }
+                            self.another_slot(&message.chat_key, call.cost).await?
+                        }
                     };
+                    cost += call.cost;
+                    if cost > spent {
+                        if let Err(error) = self.spend(cost).await {
+                            locked(&self.limiter).unused(taken);
+                            return Err(error);
+                        }
+                        spent = cost;
+                    }
                     let begun = Instant::now();
                     let call = Call { epoch: Some(self.epoch), ..call };
                     let answer = self.sender.platform.send(&call, &self.deadline).await;
@@ -75,11 +92,30 @@ impl Attempt {
         }
     }
 
-    fn another_slot(&self, chat_key: &str) -> Result<Slot, SendError> {
+    /// A slot for a further step, or for one that costs more than one: waited for while the claim is good.
+    async fn another_slot(&self, chat_key: &str, cost: usize) -> Result<Slot, SendError> {
         let scope = self.sender.platform.scope(chat_key);
-        locked(&self.limiter)
-            .take(chat_key, scope)
-            .map_err(|_| SendError::NotSent("the platform's limit leaves no room for the second step".to_owned()))
+        loop {
+            let (Full::Account(later) | Full::Chat(later)) = match locked(&self.limiter).take(chat_key, scope, cost) {
+                Ok(slot) => return Ok(slot),
+                Err(full) => full,
+            };
+            let pause = later.unwrap_or(ANSWERS);
+            if pause >= self.deadline.write_by.remaining() {
+                return Err(SendError::NotSent("the platform's limit leaves no room for the next step".to_owned()));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Writes down, before it happens, that this attempt takes so many slots: a successor counts them.
+    async fn spend(&self, cost: usize) -> Result<(), SendError> {
+        let part = &self.part;
+        match self.sender.database.spend(self.sender.account.id, part.id, part.n, cost).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(SendError::NotSent("the attempt has been decided meanwhile".to_owned())),
+            Err(error) => Err(SendError::NotSent(format!("a further exchange could not be recorded: {error}"))),
+        }
     }
 
     /// What becomes of the part: each kind of error names its own next move.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_common::faults::{Sabotage, point, sabotaged};
 use switchboard_common::model::Epoch;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::StoreError;
@@ -34,9 +35,16 @@ impl Sender {
             }
         }
         let mut limiter = Limiter::new(&self.limits);
+        point("L3");
+        if sabotaged(Sabotage::LimiterNotRestored) {
+            self.database.open_tenure(account, epoch).await?;
+            return Ok(limiter);
+        }
         let past = self.database.slot_history(account, limiter.longest_window()).await?;
         let freezes = self.database.freezes(account).await?;
         limiter.restore(&past, &freezes, |chat| self.platform.scope(chat));
+        self.database.open_tenure(account, epoch).await?;
+        point("L4");
         Ok(limiter)
     }
 }

@@ -44,6 +44,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the active connector of an account to step back for its standby, and wait until that has taken over.
+    Handover {
+        /// The account's name.
+        account: String,
+    },
     /// Make a token for an agent, signed with auth.hs256_secret.
     Token(TokenArgs),
     /// Updates that could not be read.
@@ -113,6 +118,18 @@ pub enum AccountCommand {
         /// An option of the platform; secrets as file:/path or env:NAME.
         #[arg(long = "set", value_name = "KEY=VALUE")]
         settings: Vec<String>,
+        /// Instead of the platform's published limit for account, chat or group: account=1000/1s, group=20/1m.
+        #[arg(long = "limit", value_name = "SCOPE=COUNT/SPAN")]
+        limits: Vec<String>,
+    },
+    /// Set an account's limits instead of the platform's published ones; those not named are the platform's again.
+    /// Connectors take them up when they are started anew, first the standby, then the active.
+    Limit {
+        /// Its name.
+        name: String,
+        /// For account, chat or group: account=1000/1s, group=20/1m.
+        #[arg(value_name = "SCOPE=COUNT/SPAN")]
+        limits: Vec<String>,
     },
     /// List accounts.
     List,

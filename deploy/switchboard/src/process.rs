@@ -29,8 +29,8 @@ pub struct Process {
 
 /// Ends at the latest this long after the shutdown began: calls under way may take `answer_by`.
 const DRAIN: Duration = Duration::from_secs(20);
-/// The same for tasks that outlive the work.
-const TASKS: Duration = Duration::from_secs(2);
+/// The same for tasks that outlive the work: calls whose answer is still awaited, after the lease was released.
+const TASKS: Duration = Duration::from_secs(20);
 /// The same for closing the ZooKeeper session and the admin listener.
 const SURROUNDINGS: Duration = Duration::from_secs(3);
 
@@ -47,17 +47,7 @@ impl Process {
         tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
         let database = Database::new(&config.database(&format!("switchboard {name}"))?)?;
         wait_for_schema(&database, &health, &shutdown).await?;
-        let ensemble = match config.zookeeper.connect.as_str() {
-            "" => Ensemble::absent(),
-            connect => Ensemble::open(
-                EnsembleOptions {
-                    connect: connect.to_owned(),
-                    chroot: config.zookeeper.chroot.clone(),
-                    session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
-                },
-                &surroundings,
-            ),
-        };
+        let ensemble = ensemble(config, &surroundings);
         let sweep = Sweep {
             usual: Duration::from_millis(config.doorbell.sweep_ms),
             alone: Duration::from_millis(config.doorbell.sweep_without_zookeeper_ms),
@@ -94,6 +84,21 @@ impl Process {
             true => tracing::info!("stopped"),
             false => tracing::warn!("stopped; some tasks did not end in time"),
         }
+    }
+}
+
+/// Begins to keep a session; without a configured ensemble there never is one.
+pub fn ensemble(config: &Config, shutdown: &Shutdown) -> Ensemble {
+    match config.zookeeper.connect.as_str() {
+        "" => Ensemble::absent(),
+        connect => Ensemble::open(
+            EnsembleOptions {
+                connect: connect.to_owned(),
+                chroot: config.zookeeper.chroot.clone(),
+                session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
+            },
+            shutdown,
+        ),
     }
 }
 

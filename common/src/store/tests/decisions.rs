@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::{Epoch, OutboxId};
+use crate::model::OutboxId;
 use crate::store::ClaimToken;
 
 async fn parts(f: &Fixture) -> Vec<(i16, i16, bool)> {
@@ -69,7 +69,7 @@ async fn only_an_unconfirmed_part_is_resent_or_closed() {
 async fn a_part_is_claimed_or_cancelled() {
     let f = Fixture::new(1).await;
     let chat = f.taken("c1").await;
-    let epoch = f.database.raise_lease(f.account, "me", Epoch(0), Duration::ZERO).await.unwrap().unwrap().epoch;
+    let epoch = f.active("me").await;
     let (mut claims, mut cancels) = (0, 0);
     for round in 0..60 {
         f.run("DELETE FROM attempt; DELETE FROM outbox").await;
@@ -105,7 +105,7 @@ async fn a_part_is_claimed_or_cancelled() {
 async fn a_lost_claim_puts_back_nothing_of_the_next_one() {
     let f = Fixture::new(1).await;
     let chat = f.taken("c1").await;
-    let epoch = f.database.raise_lease(f.account, "me", Epoch(0), Duration::ZERO).await.unwrap().unwrap().epoch;
+    let epoch = f.active("me").await;
     f.submit(0, chat, "k", "hi").await.unwrap();
     let id = OutboxId(f.number("SELECT id FROM outbox").await);
     let (lost, next, span) = (ClaimToken::new(), ClaimToken::new(), Duration::from_secs(3));

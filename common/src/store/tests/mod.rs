@@ -8,14 +8,17 @@ mod drain;
 mod feeds;
 mod outbox;
 mod plans;
+mod sender;
+
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::testkit::TestDatabase;
 use super::*;
 use crate::model::{
-    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, FeedId, Inbound, InboundItem,
-    RawUpdate,
+    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Epoch, FeedId, Inbound,
+    InboundItem, Lane, RawUpdate,
 };
 
 /// A queue `support` with agents `a0`, `a1`, … who serve it, and an account whose chats wait there.
@@ -42,7 +45,7 @@ impl Fixture {
             platform: "telegram",
             queue: "support",
             settings: &json!({}),
-            capabilities: &Capabilities { text_max_utf16: 10 },
+            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new() },
         };
         assert!(database.add_account(&new).await.unwrap());
         let account = database.account(&name).await.unwrap().unwrap().id;
@@ -107,8 +110,15 @@ impl Fixture {
 
     async fn submit(&self, agent: usize, chat: ChatId, key: &str, text: &str) -> Result<Accepted, Refusal> {
         let agent = &self.agents[agent];
-        let new = Submission { agent, chat, client_key: key, text, seen_seq: None };
+        let new = Submission { agent, chat, client_key: key, text, lane: Lane::Interactive, seen_seq: None };
         self.database.submit(&new).await.unwrap()
+    }
+
+    /// Begins a tenure.
+    async fn active(&self, holder: &str) -> Epoch {
+        let seen = self.database.lease(self.account).await.unwrap().epoch;
+        let raise = Raise { holder, seen, way: Way::Anyone, stale: Duration::ZERO, answering: Duration::from_secs(3) };
+        self.database.raise_lease(self.account, &raise).await.unwrap().expect("free or stale")
     }
 
     async fn finish(self) {

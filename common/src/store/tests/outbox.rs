@@ -30,7 +30,14 @@ async fn the_same_key_at_once_is_one_message() {
             // The last goes to another chat, whose lock holds nobody back.
             let chat = if n == 7 { other } else { chat };
             tokio::spawn(async move {
-                let new = Submission { agent: &agent, chat, client_key: &client_key, text: "same", seen_seq: None };
+                let new = Submission {
+                    agent: &agent,
+                    chat,
+                    client_key: &client_key,
+                    text: "same",
+                    lane: Lane::Interactive,
+                    seen_seq: None,
+                };
                 (chat, database.submit(&new).await.unwrap())
             })
         });
@@ -61,7 +68,14 @@ async fn only_who_has_the_chat_and_has_seen_it_may_write() {
     f.database.take_chat(&f.agents[0], waiting).await.unwrap().unwrap();
     assert_eq!(f.submit(1, waiting, "k", "hi").await, Err(Refusal::NotYours));
     let seen = |seen_seq, client_key| {
-        let new = Submission { agent: &f.agents[0], chat: waiting, client_key, text: "hi", seen_seq };
+        let new = Submission {
+            agent: &f.agents[0],
+            chat: waiting,
+            client_key,
+            text: "hi",
+            lane: Lane::Interactive,
+            seen_seq,
+        };
         let database = &f.database;
         async move { database.submit(&new).await.unwrap().map(|accepted| accepted.seq) }
     };

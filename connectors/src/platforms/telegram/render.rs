@@ -24,7 +24,7 @@ pub(super) fn step(part: &Outbound, answers: &[Answer]) -> Step {
     let Ok(chat_id) = chat_key.parse() else { return Step::Refuse(Refusal::Unreachable) };
     let message = SendMessage::new(Recipient::Id(ChatId(chat_id)), part.text.clone());
     match serde_json::to_value(message) {
-        Ok(body) => Step::Deliver(Call { method: "sendMessage", body, epoch: None }),
+        Ok(body) => Step::Deliver(Call { method: "sendMessage", body, cost: 1, epoch: None }),
         Err(error) => Step::Refuse(Refusal::Other(error.to_string())),
     }
 }

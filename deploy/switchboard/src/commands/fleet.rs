@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard_common::ensemble::{Ensemble, EnsembleOptions};
-use switchboard_common::model::AccountName;
+use switchboard_common::ensemble::Ensemble;
+use switchboard_common::model::{AccountName, Scope};
 use switchboard_common::service::config::Config;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{AccountState, Database};
 use switchboard_common::tenure::candidates;
-use switchboard_connectors::platform::{Limit, Scope};
-use switchboard_connectors::platforms;
+
+use crate::process::ensemble;
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -21,17 +21,7 @@ const ZOOKEEPER: Duration = Duration::from_secs(2);
 pub async fn run(config: &Config, watch: bool, json: bool) -> anyhow::Result<()> {
     let database = super::open(config)?;
     let shutdown = Shutdown::on_signals()?;
-    let ensemble = match config.zookeeper.connect.as_str() {
-        "" => Ensemble::absent(),
-        connect => Ensemble::open(
-            EnsembleOptions {
-                connect: connect.to_owned(),
-                chroot: config.zookeeper.chroot.clone(),
-                session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
-            },
-            &shutdown,
-        ),
-    };
+    let ensemble = ensemble(config, &shutdown);
     loop {
         let accounts = look(&database, &ensemble).await?;
         match json {
@@ -53,25 +43,29 @@ pub async fn run(config: &Config, watch: bool, json: bool) -> anyhow::Result<()>
 }
 
 async fn look(database: &Database, ensemble: &Ensemble) -> anyhow::Result<Vec<Value>> {
-    let mut link = ensemble.link();
-    let client = match tokio::time::timeout(ZOOKEEPER, link.wait_for(|link| link.connected)).await {
-        Ok(Ok(link)) => link.client.clone(),
-        _ => None,
-    };
     let mut accounts = Vec::new();
     for state in database.account_states().await? {
-        let standing = match (&client, AccountName::new(&state.account)) {
-            (Some(client), Ok(name)) => candidates(client, &name).await.ok(),
-            _ => None,
+        let standing = match AccountName::new(&state.account) {
+            Ok(name) => standing(ensemble, &name).await,
+            Err(_) => None,
         };
         accounts.push(describe(&state, standing));
     }
     Ok(accounts)
 }
 
+/// The line of candidates; `None` when ZooKeeper does not tell.
+pub async fn standing(ensemble: &Ensemble, account: &AccountName) -> Option<Vec<String>> {
+    let mut link = ensemble.link();
+    let client = match tokio::time::timeout(ZOOKEEPER, link.wait_for(|link| link.connected)).await {
+        Ok(Ok(link)) => link.client.clone()?,
+        _ => return None,
+    };
+    candidates(&client, account).await.ok()
+}
+
 fn describe(state: &AccountState, standing: Option<Vec<String>>) -> Value {
-    let of_account = |limit: &&Limit| limit.scope == Scope::Account;
-    let limit = platforms::find(&state.platform).and_then(|spec| spec.limits.iter().find(of_account));
+    let limit = state.limits.iter().find(|limit| limit.scope == Scope::Account);
     let standby = standing.map(|mut line| {
         line.retain(|holder| Some(holder) != state.active.as_ref());
         line

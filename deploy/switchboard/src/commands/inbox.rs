@@ -1,14 +1,12 @@
 //! `switchboard inbox`
 
-use std::sync::Arc;
-
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
 use switchboard_common::service::health::Health;
 use switchboard_common::store::{Account, Database};
 use switchboard_connectors::intake::Intake;
-use switchboard_connectors::platform::{Http, Platform};
+use switchboard_connectors::platform::Http;
 use switchboard_connectors::platforms;
 
 use crate::cli::InboxCommand;
@@ -58,8 +56,7 @@ async fn find(database: &Database, name: &str) -> anyhow::Result<Account> {
 async fn replay(database: &Database, account: Account) -> anyhow::Result<(u32, u32)> {
     let spec = platforms::find(&account.platform)
         .ok_or_else(|| anyhow::anyhow!("this version knows no platform \"{}\"", account.platform))?;
-    let settings = account.settings.as_object().cloned().unwrap_or_default();
-    let platform: Arc<dyn Platform> = (spec.open)(&settings, Http::new()?)?.into();
+    let platform = spec.open(&account.settings, Http::new()?)?.platform;
     let second = std::time::Duration::from_secs(1);
     let intake = Intake {
         account: account.clone(),

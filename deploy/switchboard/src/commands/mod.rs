@@ -5,6 +5,7 @@ mod agent;
 mod chatserver;
 mod connector;
 mod fleet;
+mod handover;
 mod inbox;
 mod queue;
 mod token;
@@ -38,6 +39,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Account(command) => account::run(&open(&load()?)?, command).await?,
         Command::Agent(command) => agent::run(&open(&load()?)?, command).await?,
         Command::Fleet { watch, json } => fleet::run(&load()?, watch, json).await?,
+        Command::Handover { account } => handover::run(&load()?, &account).await?,
         Command::Inbox(command) => inbox::run(&load()?, command).await?,
     }
     Ok(())
@@ -68,4 +70,29 @@ async fn healthcheck(address: std::net::SocketAddr) -> anyhow::Result<()> {
     anyhow::ensure!(status.is_success(), "not ready: {body}");
     println!("ready");
     Ok(())
+}
+
+/// Seconds of a span like `90s`, `30m`, `12h`, `7d`; `what` names it in errors.
+fn seconds(what: &str, text: &str) -> anyhow::Result<u64> {
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => anyhow::bail!("{what} {text}: write a number and s, m, h or d, for example 12h"),
+    };
+    let number: u64 = number.parse().map_err(|_| anyhow::anyhow!("{what} {text}: \"{number}\" is no number"))?;
+    number.checked_mul(factor).ok_or_else(|| anyhow::anyhow!("{what} {text}: too long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn spans_are_read() {
+        assert_eq!(seconds("--ttl", "12h").expect("a span"), 43_200);
+        assert!(seconds("--ttl", "12").is_err() && seconds("--ttl", "").is_err() && seconds("--ttl", "h").is_err());
+    }
 }

@@ -31,34 +31,9 @@ pub fn run(config: &Config, args: &TokenArgs) -> anyhow::Result<()> {
         aud: &config.auth.audience,
         iat: now,
         nbf: now,
-        exp: now + seconds(&args.ttl)?,
+        exp: now + super::seconds("--ttl", &args.ttl)?,
     };
     let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
     println!("{}", encode(&Header::new(Algorithm::HS256), &claims, &key)?);
     Ok(())
-}
-
-/// `90s`, `30m`, `12h`, `7d`.
-fn seconds(text: &str) -> anyhow::Result<u64> {
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => anyhow::bail!("--ttl {text}: write a number and s, m, h or d, for example 12h"),
-    };
-    let number: u64 = number.parse().map_err(|_| anyhow::anyhow!("--ttl {text}: \"{number}\" is no number"))?;
-    number.checked_mul(factor).ok_or_else(|| anyhow::anyhow!("--ttl {text}: too long"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn spans_are_read() {
-        assert_eq!(seconds("12h").expect("a span"), 43_200);
-        assert!(seconds("12").is_err() && seconds("").is_err() && seconds("h").is_err());
-    }
 }
