@@ -46,6 +46,7 @@ pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;
 pub use sender::{ClaimToken, Claimed, Freeze, Settlement, SlotHistory};
+pub use takeover::LeftBehind;
 pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
 
 #[cfg(test)]

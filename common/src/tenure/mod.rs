@@ -76,8 +76,8 @@ pub struct Tenures {
     timeout: Duration,
     shutdown: Shutdown,
     pulse: Pulse,
-    /// After a handover: let another have its turn until then.
-    holds_off_until: Option<Moment>,
+    /// The tenure given up last: another has its turn first, until then.
+    gave_up: Option<(Epoch, Moment)>,
 }
 
 /// One term as active.
@@ -134,7 +134,7 @@ impl Tenures {
     ) -> Self {
         let candidate = Candidate::stand(ensemble, name, &holder, shutdown);
         let shutdown = shutdown.clone();
-        Self { account, holder, database, candidate, timeout, shutdown, pulse: Pulse::new(), holds_off_until: None }
+        Self { account, holder, database, candidate, timeout, shutdown, pulse: Pulse::new(), gave_up: None }
     }
 
     /// Waits, as standby, for the next tenure; `None` when the process stops first.
@@ -174,7 +174,7 @@ impl Tenures {
         if sabotaged(Sabotage::PermissionByZooKeeper) {
             return (standing == Standing::Lowest).then_some((Way::Lowest, Duration::ZERO));
         }
-        if self.holds_off_until.is_some_and(Moment::is_ahead) {
+        if self.gave_up.is_some_and(|(epoch, until)| lease.epoch == epoch && until.is_ahead()) {
             return None;
         }
         let (half, double) = (self.timeout / 2, self.timeout * 2);
@@ -222,7 +222,7 @@ impl Tenures {
                 tracing::warn!(%error, "the lease could not be released; a successor waits until it is stale")
             }
         }
-        self.holds_off_until = Some(Moment::now() + self.timeout);
+        self.gave_up = Some((tenure.epoch, Moment::now() + self.timeout));
         self.candidate.step_back();
     }
 }

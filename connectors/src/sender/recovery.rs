@@ -28,21 +28,19 @@ impl Sender {
 
     async fn recovered(&self, epoch: Epoch, ending: &Shutdown) -> Result<Limiter, StoreError> {
         let account = self.account.id;
-        while let Some(span) = self.database.foreign_write_by(account, epoch).await? {
+        let mut limiter = Limiter::new(&self.limits);
+        let left = loop {
+            let left = self.database.left_behind(account, epoch, limiter.longest_window()).await?;
+            let Some(span) = left.write_by else { break left };
             tracing::info!(ms = span.as_millis() as u64, "waiting for calls of an earlier tenure");
             if !ending.pause(span).await {
-                break;
+                break left;
             }
-        }
-        let mut limiter = Limiter::new(&self.limits);
+        };
         point("L3");
-        if sabotaged(Sabotage::LimiterNotRestored) {
-            self.database.open_tenure(account, epoch).await?;
-            return Ok(limiter);
+        if !sabotaged(Sabotage::LimiterNotRestored) {
+            limiter.restore(&left.slots, &left.freezes, |chat| self.platform.scope(chat));
         }
-        let past = self.database.slot_history(account, limiter.longest_window()).await?;
-        let freezes = self.database.freezes(account).await?;
-        limiter.restore(&past, &freezes, |chat| self.platform.scope(chat));
         self.database.open_tenure(account, epoch).await?;
         point("L4");
         Ok(limiter)

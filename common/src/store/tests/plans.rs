@@ -1,7 +1,7 @@
 //! The plans of the hot statements. They are planned once per connection, in a database that may be empty: a plan that reads
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
-use super::super::{agents, append, chats, decisions, drain, entries, feeds, heads, outbox, sender, views};
+use super::super::{agents, append, chats, decisions, drain, entries, feeds, heads, outbox, sender, takeover, views};
 use super::*;
 
 #[tokio::test]
@@ -18,6 +18,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         heads::HOT.to_vec(),
         outbox::HOT.to_vec(),
         sender::HOT.to_vec(),
+        takeover::HOT.to_vec(),
         views::hot(),
     ]
     .concat();

@@ -127,8 +127,9 @@ async fn what_an_attempt_spent_is_counted_by_its_successor() {
     let epoch = f.active("a").await;
     assert_eq!(f.claim(epoch, &[1]).await, [1]);
     assert!(f.database.spend(f.account, OutboxId(1), 1, 3).await.unwrap());
-    let past = f.database.slot_history(f.account, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(past.iter().map(|exchange| exchange.cost).collect::<Vec<_>>(), [3]);
+    let past = f.database.left_behind(f.account, Epoch(2), Duration::from_secs(60)).await.unwrap();
+    assert!(past.write_by.is_some_and(|span| span <= SPAN), "of an earlier epoch");
+    assert_eq!(past.slots.iter().map(|exchange| exchange.cost).collect::<Vec<_>>(), [3]);
     let sent = Settlement::Sent { platform_id: "77".to_owned() };
     f.database.settle(f.account, OutboxId(1), 1, &sent).await.unwrap();
     assert!(!f.database.spend(f.account, OutboxId(1), 1, 4).await.unwrap(), "decided: nothing more may be sent");
