@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::ensemble::{Ensemble, Link};
 use crate::faults::{Sabotage, sabotaged};
@@ -111,7 +112,7 @@ impl Doorbells {
                 (None, None)
             }
         };
-        Listener { rung, link, sweep: self.sweep, _task: guard }
+        Listener { rung, link, sweep: self.sweep, looked: Instant::now(), _task: guard }
     }
 }
 
@@ -129,12 +130,21 @@ pub struct Listener {
     rung: Arc<Notify>,
     link: Option<watch::Receiver<Link>>,
     sweep: Sweep,
+    /// When a wait ended last: a wait that was cancelled must not put the sweep off.
+    looked: Instant,
     _task: Option<zookeeper::Task>,
 }
 
 impl Listener {
-    /// Waits for a ring or the sweep, whichever comes first. Cancel safe.
+    /// Waits for a ring or the sweep, whichever comes first. Cancel safe: the sweep comes in its time, however often a
+    /// wait is cut short.
     pub async fn wait(&mut self) -> Woken {
+        let woken = self.woken().await;
+        self.looked = Instant::now();
+        woken
+    }
+
+    async fn woken(&mut self) -> Woken {
         if sabotaged(Sabotage::NoSweep) {
             self.rung.notified().await;
             return Woken::Rung;
@@ -143,7 +153,7 @@ impl Listener {
         let interval = if alone { self.sweep.alone } else { self.sweep.usual };
         tokio::select! {
             () = self.rung.notified() => Woken::Rung,
-            () = tokio::time::sleep(interval) => Woken::Swept,
+            () = tokio::time::sleep_until(self.looked + interval) => Woken::Swept,
             // A change of the session changes the interval, and may have swallowed rings.
             () = session_changed(&mut self.link) => Woken::Rung,
         }
@@ -177,6 +187,18 @@ mod tests {
         }
         assert_eq!(ear.wait().await, Woken::Rung);
         assert_eq!(ear.wait().await, Woken::Swept, "a hundred rings are one");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_cut_short_does_not_put_the_sweep_off() {
+        let mut ear = doorbells().listen_chatserver("a");
+        assert_eq!(ear.wait().await, Woken::Rung);
+        for _ in 0..9 {
+            assert!(tokio::time::timeout(Duration::from_secs(1), ear.wait()).await.is_err());
+        }
+        let begun = Instant::now();
+        assert_eq!(ear.wait().await, Woken::Swept);
+        assert_eq!(begun.elapsed(), Duration::from_secs(1), "the tenth second");
     }
 
     #[tokio::test(start_paused = true)]

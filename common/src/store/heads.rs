@@ -47,8 +47,7 @@ SELECT l.lane, c.chat_id, f.id, f.chat_key, f.state, f.due_in
    SELECT o.id, o.chat_key, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
     WHERE o.account_id = $1 AND o.lane = l.lane AND o.chat_id = c.chat_id AND o.open ORDER BY o.chat_seq, o.part LIMIT 1) f";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// What a sender runs before its first claim.
 pub(super) const HOT: &[&str] = &[NEWS, HEADS_OF];
 
 impl Database {

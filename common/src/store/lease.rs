@@ -96,6 +96,12 @@ SELECT account_id, epoch, holder, since, CASE WHEN free THEN 'released' ELSE $5:
        CASE WHEN free THEN NULL ELSE (extract(epoch FROM stale) * 1000)::bigint END, $6
   FROM new RETURNING epoch";
 
+const OPEN: &str =
+    "UPDATE tenure SET opened_at = clock_timestamp() WHERE account_id = $1 AND epoch = $2 AND opened_at IS NULL";
+
+/// What a takeover runs; a standby has it prepared.
+pub(super) const TAKEOVER: &[&str] = &[RAISE, OPEN];
+
 impl Database {
     /// Reads the lease.
     pub async fn lease(&self, account: AccountId) -> Result<Lease, StoreError> {
@@ -164,8 +170,8 @@ impl Database {
     pub async fn open_tenure(&self, account: AccountId, epoch: Epoch) -> Result<(), StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let sql = "UPDATE tenure SET opened_at = clock_timestamp() WHERE account_id = $1 AND epoch = $2 AND opened_at IS NULL";
-            connection.execute(sql, &[&account.0, &epoch.0]).await?;
+            let statement = connection.prepare_cached(OPEN).await?;
+            connection.execute(&statement, &[&account.0, &epoch.0]).await?;
             connection.done();
             Ok(())
         })

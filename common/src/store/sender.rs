@@ -174,8 +174,6 @@ a AS (
    WHERE attempt.account_id = $1 AND attempt.outbox_id = t.id AND attempt.n = t.attempt),
 ";
 
-/// For the test that reads the plans.
-#[cfg(test)]
 pub(super) const HOT: &[&str] = &[CLAIM, RETRY, SPEND];
 
 /// The claim; with a known bug switched on, one whose fence is broken.

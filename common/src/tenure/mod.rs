@@ -110,9 +110,16 @@ impl Pulse {
         Self { answering: None, last: Moment::now() }
     }
 
+    /// How long it has been answering; zero: it has just begun to.
     fn beats(&mut self) -> Duration {
         self.last = Moment::now();
-        self.answering.get_or_insert(self.last).elapsed()
+        match self.answering {
+            Some(since) => since.elapsed(),
+            None => {
+                self.answering = Some(self.last);
+                Duration::ZERO
+            }
+        }
     }
 
     /// How long it has been silent.
@@ -161,6 +168,9 @@ impl Tenures {
     async fn attempt(&mut self) -> Result<Option<Epoch>, StoreError> {
         let lease = bounded(self.timeout / 2, self.database.lease(self.account)).await?;
         let answering = self.pulse.beats();
+        if answering.is_zero() {
+            self.database.warm_up().await?;
+        }
         self.candidate.stand_if(true);
         let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
         point("L1");
