@@ -22,7 +22,7 @@ mod socket;
 
 use std::path::Path;
 
-pub use report::{Expectations, Figures, Finding, Report};
+pub use report::{Expectations, Figures, Finding, RateLimit, RateScope, Report};
 
 /// Every invariant the checker decides, with its meaning in a few words.
 pub const INVARIANTS: &[(&str, &str)] = &[

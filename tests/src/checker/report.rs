@@ -3,10 +3,42 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many broken cases are described in full; the rest is only counted.
 const EXAMPLES: usize = 5;
+
+/// So many calls in any window of this length, as `account.capabilities` writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// Calls allowed.
+    pub count: usize,
+    /// Length of the window in milliseconds.
+    pub window_ms: i64,
+    /// Which calls it counts.
+    pub scope: RateScope,
+}
+
+/// Which calls a limit counts together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateScope {
+    /// All calls of the account.
+    Account,
+    /// The calls of each chat that is no group.
+    Chat,
+    /// The calls of each group: its id begins with a minus.
+    Group,
+}
+
+impl RateLimit {
+    /// The numbers that Telegram publishes.
+    pub const TELEGRAM: [Self; 3] = [
+        Self { count: 30, window_ms: 1_000, scope: RateScope::Account },
+        Self { count: 1, window_ms: 1_000, scope: RateScope::Chat },
+        Self { count: 20, window_ms: 60_000, scope: RateScope::Group },
+    ];
+}
 
 /// What a run allows, and what it must have checked.
 #[derive(Clone, Debug)]
@@ -27,6 +59,13 @@ pub struct Expectations {
     pub in_flight: Option<usize>,
     /// The most parts that may have become unconfirmed. `None`: any number that is explained.
     pub max_unconfirmed: Option<u64>,
+    /// What the platform allows (OUT-10); what OUT-13 measures against. Telegram's published limits.
+    pub limits: Vec<RateLimit>,
+    /// The least share of the account's allowance that must have been used (OUT-13), by an account that had
+    /// a backlog over distinct chats from its first call to its last. `None`: no such demand.
+    pub least_used: Option<f64>,
+    /// T, the session timeout of the run, in milliseconds. `None`: LD-2 judges only releases, LD-3 nothing.
+    pub session_timeout_ms: Option<i64>,
     /// Invariants that must have had something to check; [`Expectations::require`] adds to it.
     pub required: BTreeSet<&'static str>,
 }
@@ -41,6 +80,9 @@ impl Default for Expectations {
             at_slack_ms: 0,
             in_flight: None,
             max_unconfirmed: None,
+            limits: RateLimit::TELEGRAM.into(),
+            least_used: None,
+            session_timeout_ms: None,
             required: BTreeSet::new(),
         }
     }
