@@ -13,7 +13,10 @@ const BEGIN: i64 = 1_000_000 * MS;
 /// `feed.id` of agent:1, agent:2 and queue:1.
 const FEEDS: [&str; 3] = ["agent:1", "agent:2", "queue:1"];
 
-const FILES: [&str; 13] = [
+/// Who held epochs 1 and 2.
+pub const HOLDERS: [&str; 2] = ["host:101", "host:102"];
+
+const FILES: [&str; 15] = [
     "mock",
     "agent",
     "nemesis",
@@ -27,6 +30,8 @@ const FILES: [&str; 13] = [
     "dump/quarantine",
     "dump/outbox",
     "dump/attempt",
+    "dump/account_lease",
+    "dump/tenure",
 ];
 
 /// One entry to be written; [`SYSTEM`] fills in the rest.
@@ -58,6 +63,8 @@ pub struct Story {
     pub chats: Vec<Chat>,
     pub sessions: Vec<Session>,
     pub counter: i64,
+    /// The account's epoch.
+    pub epoch: i64,
 }
 
 pub struct Chat {
@@ -70,15 +77,23 @@ pub struct Chat {
 
 impl Story {
     pub fn begin() -> Self {
-        let chats = [(11, "501"), (12, "502")];
+        let chats = [(11, "501"), (12, "-502")];
         let chats = chats.map(|(id, key)| Chat { id, key, taken: false, seq: 0, typed: 0 }).into();
-        let mut story =
-            Self { lines: Lines::default(), now: BEGIN, feeds: [0; 3], chats, sessions: Vec::new(), counter: 0 };
+        let mut story = Self {
+            lines: Lines::default(),
+            now: BEGIN,
+            feeds: [0; 3],
+            chats,
+            sessions: Vec::new(),
+            counter: 0,
+            epoch: 0,
+        };
         for file in FILES {
             story.lines.of(file); // an empty table is a file too
         }
         story.clock();
         story.lines.add("dump/account", json!({"id": 1, "name": "support"}));
+        story.raise("released", None);
         story
     }
 
@@ -100,6 +115,20 @@ impl Story {
     pub fn clock(&mut self) {
         let line = json!({"t": self.now, "ev": "clock", "boottime_ns": self.now, "wall": self.wall(self.now)});
         self.lines.add("nemesis", line);
+    }
+
+    /// The next tenure begins, and opens 1 s later.
+    pub fn raise(&mut self, way: &str, stale_ms: Option<i64>) {
+        self.epoch += 1;
+        let (begun, opened) = (self.tick(), self.now + 1_000 * MS);
+        let (begun_at, opened_at) = (self.wall(begun), self.wall(opened));
+        let holder = HOLDERS[self.epoch as usize - 1];
+        self.lines.add(
+            "dump/tenure",
+            json!({"account_id": 1, "epoch": self.epoch, "holder": holder, "begun_at": begun_at, "way": way, "stale_ms": stale_ms,
+                   "answering_ms": 5_000, "opened_at": opened_at, "released_at": null}),
+        );
+        self.now = opened;
     }
 
     /// One entry of a chat's log, its pointer, and the frames of the sessions that read it.
@@ -187,6 +216,7 @@ impl Story {
             let row = json!({"account_id": 1, "id": chat.id, "platform_key": chat.key, "last_seq": chat.seq, "state": 1, "agent_id": 1});
             self.lines.add("dump/chat", row);
         }
+        self.lines.add("dump/account_lease", json!({"account_id": 1, "epoch": self.epoch}));
         self.now += 120_000 * MS;
         self.clock();
         self.lines

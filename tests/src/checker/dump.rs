@@ -153,9 +153,37 @@ pub struct Attempt {
     pub account_id: i64,
     pub outbox_id: i64,
     pub n: i64,
+    pub epoch: i64,
     pub claimed_at: DateTime<Utc>,
+    pub write_by: DateTime<Utc>,
     pub answer_by: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// `account_lease`: the tenure as it is now.
+#[derive(Debug, Deserialize)]
+pub struct AccountLease {
+    pub account_id: i64,
+    pub epoch: i64,
+}
+
+/// `tenure`: how each epoch of an account began and ended.
+#[derive(Debug, Deserialize)]
+pub struct Tenure {
+    pub account_id: i64,
+    pub epoch: i64,
+    pub holder: String,
+    pub begun_at: DateTime<Utc>,
+    /// The rule by which the lease was raised.
+    pub way: String,
+    /// How long the lease before had not been renewed; `None` when it was never held, or released.
+    pub stale_ms: Option<i64>,
+    /// How long Postgres had been answering the raiser.
+    pub answering_ms: i64,
+    /// From when on it might send.
+    pub opened_at: Option<DateTime<Utc>>,
+    /// When it was given up in order.
+    pub released_at: Option<DateTime<Utc>>,
 }
 
 /// All tables the checker reads.
@@ -172,6 +200,8 @@ pub struct Dump {
     pub quarantine: Vec<Quarantine>,
     pub outbox: Vec<Outbox>,
     pub attempts: Vec<Attempt>,
+    pub leases: Vec<AccountLease>,
+    pub tenures: Vec<Tenure>,
 }
 
 impl Dump {

@@ -1,12 +1,12 @@
 //! Tells a small correct run, line by line, as observers and database would have it.
 //!
-//! One account `support`, two chats, the agents alice (1) and bob (2) of one queue. Alice loses her
+//! One account `support`, a customer and a group, the agents alice (1) and bob (2) of one queue. Alice loses her
 //! session once and resumes. Between them her messages meet everything a message can meet: see
 //! [`correct`]. `tests/checker.rs` spoils copies of it.
 
 use serde_json::json;
 
-use super::books::{ALICE, CUSTOMER, MS, SYSTEM, Said, Story};
+use super::books::{ALICE, CUSTOMER, HOLDERS, MS, SYSTEM, Said, Story};
 use super::rundir::Lines;
 use crate::observer::{sha256_hex, tag_of};
 
@@ -14,13 +14,22 @@ use crate::observer::{sha256_hex, tag_of};
 struct Answer {
     reply: &'static str,
     applied: bool,
-    state: &'static str,
+    /// What agents are shown; nothing when the part only waits again.
+    state: Option<&'static str>,
 }
 
-const TAKEN: Answer = Answer { reply: "200", applied: true, state: "sent" };
-const REFUSED: Answer = Answer { reply: "403", applied: false, state: "failed" };
-const HUNG: Answer = Answer { reply: "hang", applied: false, state: "unconfirmed" };
-const DROPPED: Answer = Answer { reply: "drop", applied: true, state: "unconfirmed" };
+const TAKEN: Answer = Answer { reply: "200", applied: true, state: Some("sent") };
+const REFUSED: Answer = Answer { reply: "403", applied: false, state: Some("failed") };
+const HUNG: Answer = Answer { reply: "hang", applied: false, state: Some("unconfirmed") };
+const DROPPED: Answer = Answer { reply: "drop", applied: true, state: Some("unconfirmed") };
+const TOLD_TO_WAIT: Answer = Answer { reply: "429", applied: false, state: None };
+
+/// Between two calls: any limit has room, and `write_by` (3 s) of the one before has passed.
+const APART: i64 = 4_000 * MS;
+/// A time in which nothing happens, before `a9`: room for spoilt runs.
+const QUIET: i64 = 120_000 * MS;
+/// What a told-to-wait call is told, in seconds.
+const WAIT_S: i64 = 3;
 
 /// The whole story:
 ///
@@ -34,7 +43,25 @@ const DROPPED: Answer = Answer { reply: "drop", applied: true, state: "unconfirm
 /// | `a6` | two parts, the second without a tag, written while she was away |
 /// | `a7`, `a8` | the same words without a tag, twice |
 /// | `a9` | claimed and never called: its connector was killed; unconfirmed to the end |
+/// | `a10` | told to wait (429), sent after that; by the second connector, which took over from the killed one |
 pub fn correct() -> Lines {
+    let (mut story, a9) = until_the_last_claim();
+    story.killed_after_claim(&a9);
+    story.second_sender();
+    story.end()
+}
+
+/// The same, but `a9`'s connector was frozen for 40 s and then wrote it, under an epoch long over: the one call
+/// that a freeze excuses.
+pub fn frozen() -> Lines {
+    let (mut story, a9) = until_the_last_claim();
+    let (attempt, frozen_at) = story.frozen_after_claim(&a9);
+    story.second_sender();
+    story.thawed(&a9, attempt, frozen_at);
+    story.end()
+}
+
+fn until_the_last_claim() -> (Story, Message) {
     let mut story = Story::begin();
     story.open("alice", "s1", None);
     story.open("bob", "s2", None);
@@ -69,9 +96,9 @@ pub fn correct() -> Lines {
         let same = story.submit(0, key, &["ok"]);
         story.send(&same, 0, &TAKEN);
     }
+    story.now += QUIET;
     let a9 = story.submit(1, "a9", &["ninth [[a9]]"]);
-    story.killed_after_claim(&a9);
-    story.end()
+    (story, a9)
 }
 
 /// A message under way: its chat's place in the story, its number, the places of its rows.
@@ -177,8 +204,9 @@ impl Story {
 
     /// Claims a part: the time the claim gives it, and its row of `attempt`.
     fn claim(&mut self, message: &Message, part: usize) -> (i64, usize) {
+        self.now += APART;
         let claimed = self.tick();
-        let (claimed_at, answer_by) = (self.wall(claimed), self.wall(claimed + 10_000 * MS));
+        let [claimed_at, write_by, answer_by] = [0, 3_000, 10_000].map(|after| self.wall(claimed + after * MS));
         let row = &mut self.lines.of("dump/outbox")[message.rows[part]];
         let n = row["attempt"].as_i64().unwrap_or_default() + 1;
         row["attempt"] = n.into();
@@ -186,13 +214,19 @@ impl Story {
         let id = row["id"].clone();
         self.lines.add(
             "dump/attempt",
-            json!({"account_id": 1, "outbox_id": id, "n": n, "epoch": 1, "claimed_at": claimed_at, "answer_by": answer_by, "ended_at": null}),
+            json!({"account_id": 1, "outbox_id": id, "n": n, "epoch": self.epoch, "claimed_at": claimed_at, "write_by": write_by,
+                   "answer_by": answer_by, "ended_at": null}),
         );
         (claimed, self.lines.of("dump/attempt").len() - 1)
     }
 
     fn send(&mut self, message: &Message, part: usize, answer: &Answer) {
         let (claimed, attempt) = self.claim(message, part);
+        self.call(message, part, answer, (claimed, attempt, self.epoch));
+    }
+
+    /// The call of a claim: its time, its row, its epoch.
+    fn call(&mut self, message: &Message, part: usize, answer: &Answer, (claimed, attempt, epoch): (i64, usize, i64)) {
         let (call, first, last) = (self.number(), self.tick(), self.tick());
         let (body, chat) = (&message.bodies[part], self.chats[message.chat].key);
         let base = json!({"acct": "support", "call": call, "method": "sendMessage", "chat": chat, "tag": tag_of(body), "t_first": first});
@@ -202,27 +236,68 @@ impl Story {
         let answered = answer.reply.parse::<u16>().is_ok();
         self.now = if answered { self.now + 20 * MS } else { claimed + 10_001 * MS };
         let pmid = answer.applied.then(|| self.number());
-        let more = json!({"ev": "call", "t": self.now, "hash": sha256_hex(body.as_bytes()), "idem": null, "epoch": 1, "t_last": last,
-                          "t_reply": answered.then_some(self.now), "reply": answer.reply, "applied": answer.applied, "pmid": pmid, "retry_after": null});
+        let idem = format!("{}-{part}", message.client_key);
+        let retry_after = (answer.reply == "429").then_some(WAIT_S);
+        let more = json!({"ev": "call", "t": self.now, "hash": sha256_hex(body.as_bytes()), "idem": idem, "epoch": epoch, "t_last": last,
+                          "t_reply": answered.then_some(self.now), "reply": answer.reply, "applied": answer.applied, "pmid": pmid,
+                          "retry_after": retry_after});
         open.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         self.lines.add("mock", open);
         let ended = self.wall(self.now);
         self.lines.of("dump/attempt")[attempt]["ended_at"] = ended.into();
-        if answer.state == "sent" {
+        if answer.applied && answered {
             self.lines.of("dump/outbox")[message.rows[part]]["platform_id"] = pmid.map(|id| id.to_string()).into();
         }
-        self.becomes(message, part, answer.state);
+        if let Some(state) = answer.state {
+            self.becomes(message, part, state);
+        }
     }
 
     fn killed_after_claim(&mut self, message: &Message) {
         let (claimed, _) = self.claim(message, 0);
         let (t0, t1) = (self.tick(), self.now + 4_000 * MS);
-        self.lines.add(
-            "nemesis",
-            json!({"t": t1, "ev": "fault", "id": 1, "kind": "kill", "target": "connector:support:1", "t0": t0, "t1": t1}),
-        );
+        self.fault("kill", t0, t1);
+        self.given_up(message, claimed);
+    }
+
+    /// The claim's row, and when the connector was frozen.
+    fn frozen_after_claim(&mut self, message: &Message) -> (usize, i64) {
+        let (claimed, attempt) = self.claim(message, 0);
+        let frozen_at = self.tick();
+        self.given_up(message, claimed);
+        (attempt, frozen_at)
+    }
+
+    /// The standby takes over and, at `answer_by`, gives up the call it cannot know of.
+    fn given_up(&mut self, message: &Message, claimed: i64) {
+        self.now += 2_100 * MS;
+        self.raise("lowest", Some(2_000));
         self.now = claimed + 10_001 * MS;
         self.becomes(message, 0, "unconfirmed");
+    }
+
+    fn second_sender(&mut self) {
+        let a10 = self.submit(0, "a10", &["tenth [[a10]]"]);
+        self.send(&a10, 0, &TOLD_TO_WAIT);
+        self.send(&a10, 0, &TAKEN);
+        self.customer(0, "anybody? [[c5]]");
+    }
+
+    /// The frozen connector goes on and writes what it had claimed; its late evidence is recorded.
+    fn thawed(&mut self, message: &Message, attempt: usize, frozen_at: i64) {
+        let thawed_at = frozen_at + 40_000 * MS;
+        self.now = self.now.max(thawed_at);
+        self.fault("freeze", frozen_at, self.now);
+        self.call(message, 0, &TAKEN, (frozen_at, attempt, 1));
+    }
+
+    /// Of the first connector.
+    fn fault(&mut self, kind: &str, t0: i64, t1: i64) {
+        self.lines.add(
+            "nemesis",
+            json!({"t": t1, "ev": "fault", "id": 1, "kind": kind, "target": "connector:support:1", "t0": t0, "t1": t1,
+                   "holder": HOLDERS[0]}),
+        );
     }
 
     fn decide(&mut self, message: &Message, action: &str, state: &'static str) {

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use super::dump::History;
+use super::expectations::Expectations;
+use super::figures::Figures;
 use super::index::Index;
 use super::lines::Typed;
 use super::logs::Run;
-use super::report::{Expectations, Figures, Finding};
+use super::report::Finding;
 use crate::observer::{sha256_hex, tag_of};
 
 /// An account's number and a dedupe key.

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::expectations::Expectations;
 use super::lines::Clock;
 use super::logs::Run;
-use super::report::{Expectations, Finding};
+use super::report::Finding;
 
 /// Look-ups that more than one family needs.
 #[derive(Debug)]
@@ -74,6 +75,11 @@ impl Index {
     /// The name of an account.
     pub fn account_name(&self, id: i64) -> &str {
         self.account_names.get(&id).map_or("?", String::as_str)
+    }
+
+    /// Whether the database's times can be put on the logs' clock.
+    pub fn has_clock(&self) -> bool {
+        self.clock.is_some()
     }
 
     /// A time of the database on the logs' clock, in nanoseconds.

@@ -36,11 +36,16 @@ pub struct Call {
     pub chat: Option<String>,
     pub tag: Option<String>,
     pub hash: Option<String>,
+    #[serde(default, deserialize_with = "text_or_number")]
+    pub idem: Option<String>,
     pub epoch: Option<i64>,
     pub t_first: i64,
     #[serde(default)]
     pub t_last: i64,
     pub t_reply: Option<i64>,
+    /// When the platform's limits counted it, where it says so.
+    #[serde(default)]
+    pub t_counted: Option<i64>,
     /// `open` for a call without its end.
     #[serde(default)]
     pub reply: String,
@@ -48,6 +53,9 @@ pub struct Call {
     pub applied: bool,
     #[serde(default, deserialize_with = "text_or_number")]
     pub pmid: Option<String>,
+    /// Seconds.
+    #[serde(default)]
+    pub retry_after: Option<i64>,
 }
 
 /// A line about one session, in the order the agent saw them.
@@ -194,15 +202,22 @@ pub struct Fault {
     pub target: String,
     pub t0: i64,
     pub t1: Option<i64>,
+    /// What the process calls itself in the lease.
+    pub holder: Option<String>,
 }
 
-/// A process died at a named step.
+/// A process died or stopped itself at a named step.
 #[derive(Debug, Deserialize)]
 pub struct CrashPoint {
     pub t: i64,
     #[serde(rename = "proc")]
     pub process: String,
     pub name: String,
+    /// `stop`: by SIGSTOP. Anything else, or nothing: it died.
+    pub how: Option<String>,
+    /// Of a stop: its SIGCONT.
+    pub t1: Option<i64>,
+    pub holder: Option<String>,
 }
 
 /// Ids that are numbers on one platform and texts on another.

@@ -77,6 +77,11 @@ impl Run {
         run.table(&tables, "quarantine", &mut dump.quarantine);
         run.table(&tables, "outbox", &mut dump.outbox);
         run.table(&tables, "attempt", &mut dump.attempts);
+        // Newer than the oldest runs that are kept.
+        if tables.join("tenure.jsonl").exists() {
+            run.table(&tables, "tenure", &mut dump.tenures);
+            run.table(&tables, "account_lease", &mut dump.leases);
+        }
         run.dump = dump;
         run
     }

@@ -4,14 +4,21 @@
 //! [`Expectations::require`] turns that into a failure.
 
 mod books;
+mod claims;
 mod delivered;
 mod dump;
+mod expectations;
 mod explained;
+mod faults;
+mod figures;
 pub mod history;
 mod inbound;
 mod index;
+mod leadership;
+mod ledger;
 mod lines;
 mod logs;
+mod one_sender;
 mod order;
 mod outbound;
 mod parts;
@@ -22,7 +29,9 @@ mod socket;
 
 use std::path::Path;
 
-pub use report::{Expectations, Figures, Finding, RateLimit, RateScope, Report};
+pub use expectations::{Expectations, RateLimit, RateScope};
+pub use figures::{Figures, WorstWindow};
+pub use report::{Finding, Report};
 
 /// Every invariant the checker decides, with its meaning in a few words.
 pub const INVARIANTS: &[(&str, &str)] = &[
@@ -45,10 +54,13 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("OUT-5", "unconfirmed is never lazy"),
     ("OUT-6", "all settle"),
     ("OUT-7", "a chat's messages are applied in its order"),
-    ("OUT-8", "one sender: epochs of calls never decrease"),
+    ("OUT-8", "one sender: claimed under an open epoch, written before write_by, never beside a newer one"),
     ("OUT-9", "one call in flight per chat"),
     ("OUT-14", "the sender's last status is the final row"),
     ("RC-1", "shown states only move along the lattice"),
+    ("LD-1", "epochs are 1..n, one holder each"),
+    ("LD-2", "a lease is raised by right"),
+    ("LD-3", "no flapping: a tenure ends by a release or by a fault"),
 ];
 
 /// Reads a run directory and decides every invariant.
@@ -64,8 +76,25 @@ pub fn check(dir: &Path, expectations: &Expectations) -> Report {
     findings.extend(delivered::check(&run, &index));
     let parts = parts::Parts::gather(&run, &index, &mut log);
     findings.extend(outbound::check(&run, &index, &parts, expectations, &mut figures));
-    findings.push(explained::check(&run, &index, &parts, expectations, &mut figures));
-    findings.extend(order::check(&run, &index, &parts, expectations, &mut figures));
+    let ledger = ledger::Ledger::read(&run);
+    let (faults, complaints) = faults::read(&run);
+    let mut explained = explained::check(&index, &parts, &ledger, &faults, expectations, &mut figures);
+    complaints.iter().for_each(|complaint| explained.violate(|| complaint.clone()));
+    findings.push(explained);
+    let permissions = claims::join(&index, &parts);
+    let evidence = one_sender::Evidence {
+        run: &run,
+        index: &index,
+        parts: &parts,
+        permissions: &permissions,
+        ledger: &ledger,
+        faults: &faults,
+        expectations,
+    };
+    let (one_sender, excused) = one_sender::check(&evidence, &mut figures);
+    findings.push(one_sender);
+    findings.extend(order::check(&run, &index, &parts, &excused, expectations, &mut figures));
+    findings.extend(leadership::check(&run, &index, &ledger, &faults, expectations, &mut figures));
     findings.extend(receipts::check(&run, &index, &parts));
     findings.push(log);
     Report::new(findings, figures, expectations)

@@ -1,22 +1,27 @@
-//! OUT-7, OUT-8 and OUT-9: the order and the overlap of calls, by the platform's own clock.
+//! OUT-7 and OUT-9: the order and the overlap of calls, by the platform's own clock.
 
 use std::collections::BTreeMap;
 
+use super::claims::key;
+use super::expectations::Expectations;
+use super::figures::Figures;
 use super::index::Index;
 use super::lines::Call;
 use super::logs::Run;
+use super::one_sender::Calls;
 use super::parts::Parts;
-use super::report::{Expectations, Figures, Finding};
+use super::report::Finding;
 
 /// Decides the family.
 pub fn check(
     run: &Run,
     index: &Index,
     parts: &Parts<'_>,
+    excused: &Calls<'_>,
     expectations: &Expectations,
     figures: &mut Figures,
 ) -> Vec<Finding> {
-    vec![applied_in_order(parts, figures), one_sender(run, figures), one_in_flight(run, index, parts, expectations)]
+    vec![applied_in_order(parts, figures), one_in_flight(run, index, parts, excused, expectations)]
 }
 
 /// OUT-7. A part that was ever unconfirmed, failed or cancelled is skipped: its first application may
@@ -64,27 +69,15 @@ fn longest_rising(row: &[(i64, usize)]) -> usize {
     tails.len()
 }
 
-/// OUT-8, as far as the calls show it: once a newer epoch has called, an older one must not begin to,
-/// nor still be writing.
-fn one_sender(run: &Run, figures: &mut Figures) -> Finding {
-    let mut finding = Finding::new("OUT-8");
-    let mut newest: BTreeMap<&str, (i64, i64)> = BTreeMap::new(); // epoch, end of its writing so far
-    for call in &run.calls {
-        let Some(epoch) = call.epoch else { continue };
-        let (known, written) = *newest.entry(&call.acct).or_insert((epoch, i64::MIN));
-        let alone = epoch == known || (epoch > known && call.t_first > written);
-        finding.check(alone, || {
-            format!("{} call {} ({}) began under epoch {epoch} beside epoch {known}", call.acct, call.call, call.method)
-        });
-        figures.stale_sends += u64::from(epoch < known);
-        newest.insert(&call.acct, (known.max(epoch), written.max(call.t_last)));
-    }
-    finding
-}
-
 /// OUT-9. A call is in flight from its first byte to its reply; without a reply, or past `answer_by`,
 /// the caller had left, and nobody knows when: then only the writing counts.
-fn one_in_flight(run: &Run, index: &Index, parts: &Parts<'_>, expectations: &Expectations) -> Finding {
+fn one_in_flight(
+    run: &Run,
+    index: &Index,
+    parts: &Parts<'_>,
+    excused: &Calls<'_>,
+    expectations: &Expectations,
+) -> Finding {
     let mut finding = Finding::new("OUT-9");
     let mut given_up: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     for part in &parts.parts {
@@ -107,7 +100,7 @@ fn one_in_flight(run: &Run, index: &Index, parts: &Parts<'_>, expectations: &Exp
     };
     let mut chats: BTreeMap<(&str, &str), (i64, &Call)> = BTreeMap::new();
     let mut accounts: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for call in &run.calls {
+    for call in run.calls.iter().filter(|call| !excused.contains(&key(call))) {
         let end = end_of(call);
         if let Some(chat) = call.chat.as_deref() {
             let before = chats.get(&(call.acct.as_str(), chat)).filter(|(end, _)| *end > call.t_first);

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::dump::Outbox;
+use super::expectations::Expectations;
+use super::figures::Figures;
 use super::index::Index;
 use super::lines::Accepted;
 use super::logs::Run;
 use super::parts::{Group, Part, Parts};
-use super::report::{Expectations, Figures, Finding};
+use super::report::Finding;
 use crate::observer::sha256_hex;
 
 /// Decides the family.

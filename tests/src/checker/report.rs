@@ -1,108 +1,14 @@
 //! The verdict: what was checked, what broke, and the figures of the run.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use super::expectations::Expectations;
+use super::figures::Figures;
 
 /// How many broken cases are described in full; the rest is only counted.
 const EXAMPLES: usize = 5;
-
-/// So many calls in any window of this length, as `account.capabilities` writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimit {
-    /// Calls allowed.
-    pub count: usize,
-    /// Length of the window in milliseconds.
-    pub window_ms: i64,
-    /// Which calls it counts.
-    pub scope: RateScope,
-}
-
-/// Which calls a limit counts together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RateScope {
-    /// All calls of the account.
-    Account,
-    /// The calls of each chat that is no group.
-    Chat,
-    /// The calls of each group: its id begins with a minus.
-    Group,
-}
-
-impl RateLimit {
-    /// The numbers that Telegram publishes.
-    pub const TELEGRAM: [Self; 3] = [
-        Self { count: 30, window_ms: 1_000, scope: RateScope::Account },
-        Self { count: 1, window_ms: 1_000, scope: RateScope::Chat },
-        Self { count: 20, window_ms: 60_000, scope: RateScope::Group },
-    ];
-}
-
-/// What a run allows, and what it must have checked.
-#[derive(Clone, Debug)]
-pub struct Expectations {
-    /// Accounts that must be in the dump. Empty: no such demand.
-    pub accounts: BTreeSet<String>,
-    /// Accounts whose platform delivers in disorder, so that IN-7 says nothing about them.
-    pub disordered: BTreeSet<String>,
-    /// The longest pause of a reader that heard no doorbell, in seconds (OUT-6). DESIGN: 10 s.
-    pub sweep_s: i64,
-    /// How long a due part may wait in the queue at the end, in seconds (OUT-6). Contract: 60 s.
-    pub queued_grace_s: i64,
-    /// By how much `history.at` may run backwards inside a chat, in milliseconds (IN-6). Runs that
-    /// jump the wall clock need it.
-    pub at_slack_ms: i64,
-    /// Calls one account may have in flight at once (OUT-9); also how many claims without a call one
-    /// kill may leave behind (OUT-5).
-    pub in_flight: Option<usize>,
-    /// The most parts that may have become unconfirmed. `None`: any number that is explained.
-    pub max_unconfirmed: Option<u64>,
-    /// What the platform allows (OUT-10); what OUT-13 measures against. Telegram's published limits.
-    pub limits: Vec<RateLimit>,
-    /// The least share of the account's allowance that must have been used (OUT-13), by an account that had
-    /// a backlog over distinct chats from its first call to its last. `None`: no such demand.
-    pub least_used: Option<f64>,
-    /// T, the session timeout of the run, in milliseconds. `None`: LD-2 judges only releases, LD-3 nothing.
-    pub session_timeout_ms: Option<i64>,
-    /// Invariants that must have had something to check; [`Expectations::require`] adds to it.
-    pub required: BTreeSet<&'static str>,
-}
-
-impl Default for Expectations {
-    fn default() -> Self {
-        Self {
-            accounts: BTreeSet::new(),
-            disordered: BTreeSet::new(),
-            sweep_s: 10,
-            queued_grace_s: 60,
-            at_slack_ms: 0,
-            in_flight: None,
-            max_unconfirmed: None,
-            limits: RateLimit::TELEGRAM.into(),
-            least_used: None,
-            session_timeout_ms: None,
-            required: BTreeSet::new(),
-        }
-    }
-}
-
-impl Expectations {
-    /// Makes it a failure that one of these had nothing to check: a check that never ran is no pass.
-    ///
-    /// # Panics
-    ///
-    /// When an id is unknown, because a misspelt demand would never be heard.
-    #[must_use]
-    pub fn require(mut self, ids: &[&'static str]) -> Self {
-        for id in ids {
-            assert!(super::INVARIANTS.iter().any(|(known, _)| known == id), "no invariant is called {id}");
-            self.required.insert(id);
-        }
-        self
-    }
-}
 
 /// One invariant's result.
 #[derive(Clone, Debug, Serialize)]
@@ -139,48 +45,6 @@ impl Finding {
             self.violations.push(say());
         }
     }
-}
-
-/// Counts of a run, printed beside the verdict.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Figures {
-    /// What customers did.
-    #[serde(rename = "in")]
-    pub inbound: u64,
-    /// Messages accepted from agents.
-    pub out: u64,
-    /// Acknowledged and not stored, accepted and not in the outbox, or called sent and never applied.
-    pub lost: u64,
-    /// Stored twice, or applied more often than anybody decided.
-    pub duplicated: u64,
-    /// Out of order, either way.
-    pub reordered: u64,
-    /// Updates kept raw because they could not be read.
-    pub quarantined: u64,
-    /// Texts that differ only where U+FFFD stands for what Postgres cannot hold.
-    pub sanitised: u64,
-    /// Times a part became unconfirmed.
-    pub unconfirmed: u64,
-    /// Unconfirmed (or given up) parts that the platform did apply.
-    pub unconfirmed_applied: u64,
-    /// Unconfirmed (or given up) parts that the platform did not apply.
-    pub unconfirmed_absent: u64,
-    /// Unconfirmed without an excuse.
-    pub unexplained: u64,
-    /// Parts that are still queued or sending.
-    pub undecided: u64,
-    /// Agents' sessions.
-    pub sessions: u64,
-    /// Entries received by agents.
-    pub frames: u64,
-    /// Times a session skipped a number.
-    pub gaps: u64,
-    /// Times a session went back or stood still.
-    pub repeats: u64,
-    /// Snapshots sent in place of a replay.
-    pub resyncs: u64,
-    /// Calls that began under an epoch already over.
-    pub stale_sends: u64,
 }
 
 /// Everything the checker found in one run directory.

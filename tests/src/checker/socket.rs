@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::figures::Figures;
 use super::index::Index;
 use super::lines::{Frame, Open, Resync, SocketLine};
 use super::logs::Run;
-use super::report::{Figures, Finding};
+use super::report::Finding;
 
 /// Decides the family.
 pub fn check(run: &Run, index: &Index, figures: &mut Figures) -> Vec<Finding> {

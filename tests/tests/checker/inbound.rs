@@ -39,12 +39,12 @@ pub const INBOUND: &[Case] = &[
     ("an outcome's inbox row is the product's own", |run| run.add("dump/inbox", inbox("o:1:1", 9)), &[]),
     (
         "a message that nobody typed",
-        |run| run.set("dump/history", json!({"ref": "m:502:2"}), json!({"ref": "m:502:77"})),
+        |run| run.set("dump/history", json!({"ref": "m:-502:2"}), json!({"ref": "m:-502:77"})),
         &["IN-1", "IN-3"],
     ),
     (
         "a customer's message without a key",
-        |run| run.set("dump/history", json!({"ref": "m:502:2"}), json!({"ref": null})),
+        |run| run.set("dump/history", json!({"ref": "m:-502:2"}), json!({"ref": null})),
         &["IN-1", "IN-3"],
     ),
     (
@@ -65,8 +65,8 @@ pub const INBOUND: &[Case] = &[
     ("a NUL became U+FFFD", |run| sanitised(run, "a\0b\u{FFFD} [[c1]]", "a\u{FFFD}b\u{FFFD} [[c1]]"), &[]),
     ("a lone surrogate became U+FFFD", |run| sanitised(run, "no UTF-8", "a\u{FFFD}b [[c1]]"), &[]),
     ("U+FFFD in a text that is another's", |run| sanitised(run, "no UTF-8", "a\u{FFFD}b [[c2]]"), &["IN-4"]),
-    ("never acknowledged", |run| run.remove("mock", json!({"ev": "ack", "key": "m:502:1"})), &["IN-5"]),
-    ("left pending", |run| run.add("dump/pending", json!({"account_id": 1, "dedupe_key": "m:502:1"})), &["IN-5"]),
+    ("never acknowledged", |run| run.remove("mock", json!({"ev": "ack", "key": "m:-502:1"})), &["IN-5"]),
+    ("left pending", |run| run.add("dump/pending", json!({"account_id": 1, "dedupe_key": "m:-502:1"})), &["IN-5"]),
     (
         "typed, stored and pending only",
         |run| {
@@ -83,12 +83,12 @@ pub const INBOUND: &[Case] = &[
     ),
     (
         "an entry gone from the log",
-        |run| run.remove("dump/history", json!({"ref": "m:502:2"})),
+        |run| run.remove("dump/history", json!({"ref": "m:-502:2"})),
         &["IN-1", "IN-6", "WS-2", "WS-4"],
     ),
     (
         "time runs backwards in a chat",
-        |run| run.set("dump/history", json!({"ref": "m:502:2"}), json!({"at": "2026-11-21T08:00:00Z"})),
+        |run| run.set("dump/history", json!({"ref": "m:-502:2"}), json!({"at": "2026-11-21T08:00:00Z"})),
         &["IN-6"],
     ),
     (
@@ -98,7 +98,7 @@ pub const INBOUND: &[Case] = &[
     ),
     (
         "a message in another customer's chat",
-        |run| run.set("mock", json!({"ev": "typed", "key": "m:501:3"}), json!({"chat": "502"})),
+        |run| run.set("mock", json!({"ev": "typed", "key": "m:501:3"}), json!({"chat": "-502"})),
         &["IN-7"],
     ),
 ];

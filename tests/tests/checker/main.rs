@@ -4,14 +4,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod inbound;
+mod leadership;
+mod one_sender;
 mod outbound;
 mod socket;
 
 use inbound::INBOUND;
+use leadership::LEADERSHIP;
+use one_sender::{FROZEN, ONE_SENDER};
 use outbound::OUTBOUND;
 use serde_json::{Value, json};
 use socket::SOCKET;
-use switchboard_tests::checker::history::correct;
+use switchboard_tests::checker::history::{correct, frozen};
 use switchboard_tests::checker::rundir::Lines;
 use switchboard_tests::checker::{Expectations, INVARIANTS};
 use switchboard_tests::observer::sha256_hex;
@@ -38,10 +42,10 @@ const LOGS: &[Case] = &[
 #[test]
 fn a_correct_run_is_clean_and_everything_was_checked() {
     let all: Vec<&str> = INVARIANTS.iter().map(|(id, _)| *id).collect();
-    let report = correct().check(&Expectations::default().require(&all));
+    let report = correct().check(&expectations().require(&all));
     report.assert_clean();
     let figures = serde_json::to_value(&report).unwrap()["figures"].clone();
-    let want = json!({"in": 6, "out": 9, "lost": 0, "duplicated": 0, "quarantined": 1, "unconfirmed": 3,
+    let want = json!({"in": 7, "out": 10, "lost": 0, "duplicated": 0, "quarantined": 1, "unconfirmed": 3,
         "unconfirmed_applied": 1, "unconfirmed_absent": 1, "unexplained": 0, "sessions": 3, "resyncs": 2});
     for (name, value) in want.as_object().unwrap() {
         assert_eq!(&figures[name], value, "{name} in {report}");
@@ -50,27 +54,38 @@ fn a_correct_run_is_clean_and_everything_was_checked() {
 
 #[test]
 fn inbound_promises_broken() {
-    prove(INBOUND);
+    prove(correct, INBOUND);
 }
 
 #[test]
 fn socket_promises_broken() {
-    prove(SOCKET);
+    prove(correct, SOCKET);
 }
 
 #[test]
 fn outbound_promises_broken() {
-    prove(OUTBOUND);
+    prove(correct, OUTBOUND);
+}
+
+#[test]
+fn one_sender_broken() {
+    prove(correct, ONE_SENDER);
+    prove(frozen, FROZEN);
+}
+
+#[test]
+fn leadership_broken() {
+    prove(correct, LEADERSHIP);
 }
 
 #[test]
 fn logs_broken() {
-    prove(LOGS);
+    prove(correct, LOGS);
 }
 
 #[test]
 fn every_invariant_was_seen_to_fail_alone() {
-    let cases = [INBOUND, SOCKET, OUTBOUND, LOGS].concat();
+    let cases = [INBOUND, SOCKET, OUTBOUND, ONE_SENDER, LEADERSHIP, LOGS].concat();
     for (id, title) in INVARIANTS {
         let alone = cases.iter().any(|(_, _, red)| *red == [*id]);
         assert!(alone, "no case breaks only {id} ({title})");
@@ -141,13 +156,18 @@ fn a_red_run_says_what_broke() {
     run.check(&Expectations::default()).assert_clean();
 }
 
-/// Spoils a copy of the correct run by each case and compares what turned red.
-fn prove(cases: &[Case]) {
+/// What the told runs are held to.
+fn expectations() -> Expectations {
+    Expectations { least_used: Some(0.001), session_timeout_ms: Some(2_000), ..Expectations::default() }
+}
+
+/// Spoils a copy of the told run by each case and compares what turned red.
+fn prove(told: fn() -> Lines, cases: &[Case]) {
     let mut wrong = Vec::new();
     for (name, spoil, want) in cases {
-        let mut run = correct();
+        let mut run = told();
         spoil(&mut run);
-        let report = run.check(&Expectations::default());
+        let report = run.check(&expectations());
         let (mut red, mut want) = (report.red(), want.to_vec());
         red.sort_unstable();
         want.sort_unstable();

@@ -1,6 +1,9 @@
-//! OUT-1 to OUT-14 and RC-1, broken one by one.
+//! OUT-1 to OUT-7, OUT-9, OUT-14 and RC-1, broken one by one.
 
 use super::*;
+
+/// A millisecond.
+pub const MS: i64 = 1_000_000;
 
 pub const OUTBOUND: &[Case] = &[
     (
@@ -30,20 +33,13 @@ pub const OUTBOUND: &[Case] = &[
         |run| run.repeat("dump/outbox", json!({"client_key": "a5"}), json!({"id": 999, "chat_seq": 90})),
         &["OUT-2", "OUT-14"],
     ),
-    ("applied twice", |run| run.repeat("mock", call("a1"), late()), &["OUT-3"]),
+    ("applied twice", |run| again(run, call("a1"), json!({})), &["OUT-3"]),
     (
         "applied twice, without a tag",
-        |run| run.repeat("mock", json!({"ev": "call", "hash": sha256_hex(b"ok")}), late()),
+        |run| again(run, json!({"ev": "call", "hash": sha256_hex(b"ok")}), json!({})),
         &["OUT-3"],
     ),
-    (
-        "a text that is nobody's",
-        |run| {
-            run.repeat("mock", call("a1"), late());
-            run.set("mock", json!({"call": 999}), json!({"tag": "zz"}));
-        },
-        &["OUT-3"],
-    ),
+    ("a text that is nobody's", |run| again(run, call("a1"), json!({"tag": "zz"})), &["OUT-3"]),
     ("hung and applied, then resent on request", hung_but_applied, &[]),
     (
         "hung and applied, then resent by itself",
@@ -82,7 +78,7 @@ pub const OUTBOUND: &[Case] = &[
         |run| {
             hung_but_applied(run);
             run.repeat("agent", resend(), json!({}));
-            run.repeat("mock", json!({"ev": "call", "tag": "a2", "reply": "200"}), late());
+            again(run, json!({"ev": "call", "tag": "a2", "reply": "200"}), json!({}));
         },
         &["OUT-3"],
     ),
@@ -99,11 +95,10 @@ pub const OUTBOUND: &[Case] = &[
     (
         "cancelled, but applied",
         |run| {
-            run.repeat("mock", call("a1"), late());
-            let a5 = json!({"chat": "502", "tag": "a5", "hash": sha256_hex(b"fifth [[a5]]")});
-            run.set("mock", json!({"call": 999}), a5);
+            let a5 = json!({"chat": "-502", "tag": "a5", "hash": sha256_hex(b"fifth [[a5]]"), "idem": "a5-0"});
+            again(run, call("a1"), a5);
         },
-        &["OUT-4"],
+        &["OUT-4", "OUT-8"],
     ),
     ("the platform got other words", |run| run.set("mock", call("a1"), json!({"hash": sha256_hex(b"x")})), &["OUT-4"]),
     ("an id the platform never gave", |run| row(run, "a1", json!({"platform_id": "x"})), &["OUT-4"]),
@@ -112,11 +107,11 @@ pub const OUTBOUND: &[Case] = &[
     ("unconfirmed after a clear refusal", |run| answered(run, "400"), &["OUT-5"]),
     ("unconfirmed after a server's error", |run| answered(run, "502"), &[]),
     ("unconfirmed after garbage", |run| answered(run, "garbage"), &[]),
-    ("unconfirmed without a call or a fault", |run| run.remove("nemesis", json!({"ev": "fault"})), &["OUT-5"]),
-    ("the fault was elsewhere", |run| fault(run, json!({"target": "zookeeper:1"})), &["OUT-5"]),
-    ("the fault was another account's", |run| fault(run, json!({"target": "connector:sales:1"})), &["OUT-5"]),
-    ("the fault was over before", |run| fault(run, json!({"t0": 1, "t1": 2})), &["OUT-5"]),
-    ("the fault has a name nobody knows", |run| fault(run, json!({"target": "banana"})), &["OUT-5"]),
+    ("unconfirmed without a call or a fault", |run| run.remove("nemesis", json!({"ev": "fault"})), &["OUT-5", "LD-3"]),
+    ("the fault was elsewhere", |run| fault(run, json!({"target": "zookeeper:1"})), &["OUT-5", "LD-3"]),
+    ("the fault was another account's", |run| fault(run, json!({"target": "connector:sales:1"})), &["OUT-5", "LD-3"]),
+    ("the fault was over before", |run| fault(run, json!({"t0": 1, "t1": 2})), &["OUT-5", "LD-3"]),
+    ("the fault has a name nobody knows", |run| fault(run, json!({"target": "banana"})), &["OUT-5", "LD-3"]),
     ("the database was away", |run| fault(run, json!({"kind": "cut", "target": "postgres"})), &[]),
     (
         "a crash point in place of the kill",
@@ -148,20 +143,15 @@ pub const OUTBOUND: &[Case] = &[
     ),
     ("parts changed places", |run| later(run, "a6"), &["OUT-7"]),
     ("messages changed places", |run| later(run, "a1"), &["OUT-7"]),
-    ("an older epoch called later", |run| run.set("mock", call("a1"), json!({"epoch": 2})), &["OUT-8"]),
     (
-        "two epochs wrote at once",
+        "two calls in flight in a chat",
         |run| {
             let a4 = run.like("mock", &call("a4"))[0].clone();
-            run.set("mock", json!({"ev": "call"}), json!({"epoch": null}));
-            run.set("mock", call("a4"), json!({"epoch": 1}));
-            let beside = json!({"call": 999, "chat": "777", "applied": false, "epoch": 2, "t_first": a4["t_last"],
-                                "t_last": a4["t_reply"]});
+            let beside = json!({"call": 999, "t_first": a4["t_last"], "t_last": a4["t_reply"]});
             run.repeat("mock", call("a4"), beside);
         },
-        &["OUT-8"],
+        &["OUT-9"],
     ),
-    ("two calls in flight in a chat", |run| run.set("mock", call("a1"), json!({"t_reply": LATE})), &["OUT-9"]),
     (
         "the sender was never shown the end",
         |run| run.remove("agent", json!({"ev": "status", "of": 5, "chat": "11"})),
@@ -175,11 +165,12 @@ pub const OUTBOUND: &[Case] = &[
 
 /// The calls of `a3` vanish, and one kill is all that could explain it and `a9`.
 pub fn two_silent_parts(run: &mut Lines) {
+    let a3 = run.like("mock", &call("a3"))[0]["t_first"].clone();
     run.remove("mock", json!({"tag": "a3"}));
-    fault(run, json!({"t0": 0}));
+    fault(run, json!({"t0": a3}));
 }
 
-fn call(tag: &str) -> Value {
+pub fn call(tag: &str) -> Value {
     json!({"ev": "call", "tag": tag})
 }
 
@@ -195,21 +186,37 @@ fn shown_sent() -> Value {
     json!({"ev": "status", "state": "sent"})
 }
 
-fn row(run: &mut Lines, client_key: &str, change: Value) {
+pub fn row(run: &mut Lines, client_key: &str, change: Value) {
     run.set("dump/outbox", json!({"client_key": client_key}), change);
 }
 
-fn fault(run: &mut Lines, change: Value) {
+pub fn fault(run: &mut Lines, change: Value) {
     run.set("nemesis", json!({"ev": "fault"}), change);
 }
 
-/// A call of its own behind everything else.
-fn late() -> Value {
-    json!({"call": 999, "t_first": LATE, "t_last": LATE, "t_reply": LATE})
+/// The first such call once more, as its claim and the chat's limit allow.
+pub fn again(run: &mut Lines, want: Value, change: Value) {
+    let last = run.like("mock", &want)[0]["t_last"].as_i64().unwrap();
+    let [t_first, t_last, t_reply] = [1_100, 1_101, 1_102].map(|after_ms| last + after_ms * MS);
+    let mut more = json!({"call": 999, "t_first": t_first, "t_last": t_last, "t_reply": t_reply});
+    more.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    run.repeat("mock", want, more);
 }
 
-fn later(run: &mut Lines, tag: &str) {
-    run.set("mock", call(tag), json!({"t_first": LATE, "t_last": LATE + 1, "t_reply": LATE + 2}));
+/// Part 0 of a message is claimed and called in the quiet time, after everything else of its chat and its epoch.
+fn later(run: &mut Lines, client_key: &str) {
+    let a9 = run.like("dump/outbox", &json!({"client_key": "a9"}))[0]["id"].clone();
+    let a9 = run.like("dump/attempt", &json!({"outbox_id": a9}))[0]["claimed_at"].clone();
+    let before = chrono::Duration::seconds(60);
+    let at = a9.as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap() - before;
+    let [claimed_at, write_by, answer_by] =
+        [0, 3, 10].map(|after_s| (at + chrono::Duration::seconds(after_s)).to_rfc3339());
+    let own = run.like("dump/outbox", &json!({"client_key": client_key, "part": 0}))[0]["id"].clone();
+    let moved = json!({"claimed_at": claimed_at, "write_by": write_by, "answer_by": answer_by});
+    run.set("dump/attempt", json!({"outbox_id": own}), moved);
+    let killed = run.like("nemesis", &json!({"ev": "fault"}))[0]["t0"].as_i64().unwrap();
+    let [t_first, t_last, t_reply] = [1, 2, 3].map(|after_ms| killed + (after_ms - 60_000) * MS);
+    run.set("mock", call(client_key), json!({"t_first": t_first, "t_last": t_last, "t_reply": t_reply}));
 }
 
 fn hung_but_applied(run: &mut Lines) {
