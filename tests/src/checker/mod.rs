@@ -14,6 +14,7 @@ mod figures;
 pub mod history;
 mod inbound;
 mod index;
+mod keys;
 mod leadership;
 mod ledger;
 mod lines;
@@ -22,6 +23,8 @@ mod one_sender;
 mod order;
 mod outbound;
 mod parts;
+mod pauses;
+mod rate;
 mod receipts;
 mod report;
 pub mod rundir;
@@ -56,6 +59,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("OUT-7", "a chat's messages are applied in its order"),
     ("OUT-8", "one sender: claimed under an open epoch, written before write_by, never beside a newer one"),
     ("OUT-9", "one call in flight per chat"),
+    ("OUT-10", "no window holds more calls than the limit"),
+    ("OUT-11", "told to wait, nobody calls"),
+    ("OUT-12", "a message keeps its idempotency key"),
+    ("OUT-13", "with a backlog the allowance is used"),
     ("OUT-14", "the sender's last status is the final row"),
     ("RC-1", "shown states only move along the lattice"),
     ("LD-1", "epochs are 1..n, one holder each"),
@@ -94,6 +101,9 @@ pub fn check(dir: &Path, expectations: &Expectations) -> Report {
     let (one_sender, excused) = one_sender::check(&evidence, &mut figures);
     findings.push(one_sender);
     findings.extend(order::check(&run, &index, &parts, &excused, expectations, &mut figures));
+    findings.extend(rate::check(&run, &excused, expectations, &mut figures));
+    findings.push(pauses::check(&run, &excused, &mut figures));
+    findings.push(keys::check(&parts));
     findings.extend(leadership::check(&run, &index, &ledger, &faults, expectations, &mut figures));
     findings.extend(receipts::check(&run, &index, &parts));
     findings.push(log);

@@ -134,6 +134,7 @@ impl fmt::Display for Report {
             "ws       sessions={} frames={} gaps={} repeats={} resyncs={}",
             n.sessions, n.frames, n.gaps, n.repeats, n.resyncs
         )?;
+        n.write_sending(of("OUT-11"), f)?;
         writeln!(f, "receipts checked={} regressions={}", checked("RC-1"), of("RC-1"))?;
         for finding in &self.findings {
             let mark = match finding {

@@ -5,19 +5,21 @@
 
 mod inbound;
 mod leadership;
+mod limits;
 mod one_sender;
 mod outbound;
 mod socket;
 
 use inbound::INBOUND;
 use leadership::LEADERSHIP;
+use limits::LIMITS;
 use one_sender::{FROZEN, ONE_SENDER};
 use outbound::OUTBOUND;
 use serde_json::{Value, json};
 use socket::SOCKET;
 use switchboard_tests::checker::history::{correct, frozen};
 use switchboard_tests::checker::rundir::Lines;
-use switchboard_tests::checker::{Expectations, INVARIANTS};
+use switchboard_tests::checker::{Expectations, INVARIANTS, RateLimit, RateScope};
 use switchboard_tests::observer::sha256_hex;
 
 /// Later than anything in the story.
@@ -74,6 +76,11 @@ fn one_sender_broken() {
 }
 
 #[test]
+fn limits_broken() {
+    prove(correct, LIMITS);
+}
+
+#[test]
 fn leadership_broken() {
     prove(correct, LEADERSHIP);
 }
@@ -85,7 +92,7 @@ fn logs_broken() {
 
 #[test]
 fn every_invariant_was_seen_to_fail_alone() {
-    let cases = [INBOUND, SOCKET, OUTBOUND, ONE_SENDER, LEADERSHIP, LOGS].concat();
+    let cases = [INBOUND, SOCKET, OUTBOUND, ONE_SENDER, LIMITS, LEADERSHIP, LOGS].concat();
     for (id, title) in INVARIANTS {
         let alone = cases.iter().any(|(_, _, red)| *red == [*id]);
         assert!(alone, "no case breaks only {id} ({title})");
