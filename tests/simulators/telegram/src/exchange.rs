@@ -62,8 +62,9 @@ pub async fn handle(
     }
     let exchange = Exchange::new(bot, method, &name, params, epoch, t_first, t_last);
     let call = exchange.number(&simulator);
+    let seed = simulator.seed;
     // A task of its own: what the platform has read takes effect even when the caller hangs up.
-    let running = tokio::spawn(exchange.run(call, simulator.reply_delay));
+    let running = tokio::spawn(exchange.run(call, seed, simulator.reply_delay));
     let (answer, _open) = running.await.expect("an exchange does not panic");
     answer.send(&connection).await
 }
@@ -134,6 +135,7 @@ struct Ended {
     applied: bool,
     message_id: Option<i64>,
     retry_after: Option<u64>,
+    t_counted: Option<u64>,
 }
 
 impl Exchange {
@@ -156,7 +158,7 @@ impl Exchange {
         simulator.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    async fn run(self, call: u64, reply_delay: Duration) -> (Answer, OpenCall) {
+    async fn run(self, call: u64, seed: u64, reply_delay: Duration) -> (Answer, OpenCall) {
         let open = OpenCall(Arc::clone(&self.bot));
         let text = self.params.as_ref().ok().and_then(|params| params.given("text"));
         let (tag, hash) = (text.and_then(tag), text.map(|text| sha256_hex(text.as_bytes())));
@@ -169,7 +171,7 @@ impl Exchange {
             tag,
             t_first: self.t_first,
         });
-        let ended = self.answer().await;
+        let ended = self.answer(call, seed).await;
         if ended.answer.leaves() && !reply_delay.is_zero() {
             tokio::time::sleep(reply_delay).await;
         }
@@ -192,20 +194,24 @@ impl Exchange {
             applied: ended.applied,
             pmid: pmid.as_deref(),
             retry_after: ended.retry_after,
+            t_counted: ended.t_counted,
         }));
         *self.bot.lock().replies.entry(reply).or_default() += 1;
         (ended.answer, open)
     }
 
     /// Flood control first, then faults, then the method. A call that flood control refuses meets no fault.
-    async fn answer(&self) -> Ended {
+    async fn answer(&self, call: u64, seed: u64) -> Ended {
         let (Some(Method { run: Some(run), .. }), Ok(params)) = (self.method, &self.params) else {
             let error = self.params.as_ref().err().filter(|_| self.method.is_some()).cloned();
             return ended(&Err(error.unwrap_or_else(ApiError::not_found)));
         };
-        let fault = match self.admit() {
-            Err(seconds) => return ended(&Err(ApiError::flood(seconds))),
-            Ok(None) => return ended(&self.apply(*run, params)),
+        self.arrive(call, seed).await;
+        let (now_ns, admitted) = self.admit();
+        let counted = |ended: Ended| Ended { t_counted: Some(now_ns), ..ended };
+        let fault = match admitted {
+            Err(seconds) => return counted(ended(&Err(ApiError::flood(seconds)))),
+            Ok(None) => return counted(ended(&self.apply(*run, params))),
             Ok(Some(fault)) => fault,
         };
         if fault.delay_ms > 0 {
@@ -215,25 +221,38 @@ impl Exchange {
             true => self.apply(*run, params),
             false => Err(refusal(&fault)),
         };
-        let ended = ended(&outcome);
+        let ended = counted(ended(&outcome));
         Ended { answer: ended.answer.spoiled(fault.mode), ..ended }
     }
 
-    /// Lets the call through with the fault that strikes it, or tells the seconds to wait.
-    fn admit(&self) -> Result<Option<Fault>, u64> {
+    /// The call's way inside the platform, until it is counted.
+    async fn arrive(&self, call: u64, seed: u64) {
+        let rules = self.bot.lock().limiter.rules;
+        let arrives_ns = self.t_first + rules.arrival_ns(seed, call);
+        let left_ns = arrives_ns.saturating_sub(boottime_ns());
+        if left_ns > 0 {
+            tokio::time::sleep(Duration::from_nanos(left_ns)).await;
+        }
+    }
+
+    /// Lets the call through with the fault that strikes it, or tells the seconds to wait; also when that was.
+    fn admit(&self) -> (u64, Result<Option<Fault>, u64>) {
         let chat = self.chat.as_deref().and_then(|chat| chat.parse().ok());
         let mut state = self.bot.lock();
         let counting = state.limiter.rules.counting;
         let limited = self.method.and_then(|method| method.limited_chat(chat, counting));
+        // Under the lock: windows are in the order of their times.
         let now_ns = boottime_ns();
-        state.limiter.admit(now_ns, limited)?;
+        if let Err(seconds) = state.limiter.admit(now_ns, limited) {
+            return (now_ns, Err(seconds));
+        }
         let fault = state.faults.take(&self.name, chat);
         if let Some(flood) = fault.as_ref().filter(|fault| fault.mode == Mode::Flood) {
             let scope = limited.filter(|_| !flood.whole_bot).map_or(Scope::Bot, Scope::Chat);
             let seconds = flood.retry_after.unwrap_or(DEFAULT_RETRY_AFTER_S).max(1);
             state.limiter.pause(scope, now_ns, seconds);
         }
-        Ok(fault)
+        (now_ns, Ok(fault))
     }
 
     fn apply(&self, run: Run, params: &Params) -> Outcome {
@@ -244,7 +263,11 @@ impl Exchange {
 fn ended(outcome: &Outcome) -> Ended {
     let answer = Answer::of(outcome);
     match outcome {
-        Ok(success) => Ended { answer, applied: true, message_id: success.message_id, retry_after: None },
-        Err(error) => Ended { answer, applied: false, message_id: None, retry_after: error.retry_after },
+        Ok(success) => {
+            Ended { answer, applied: true, message_id: success.message_id, retry_after: None, t_counted: None }
+        }
+        Err(error) => {
+            Ended { answer, applied: false, message_id: None, retry_after: error.retry_after, t_counted: None }
+        }
     }
 }

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+/// The longest way a call may have inside the platform, in milliseconds: callers give up before a minute.
+pub const MAX_JITTER_MS: u64 = 60_000;
+
 /// So many calls in any window of this length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +59,9 @@ pub struct Rules {
     pub enforce: bool,
     /// Whether polls that repeat an offset at once are slowed down, as the platform does.
     pub poll_guard: bool,
+    /// A call is counted and decided at a random moment of this many milliseconds after its first byte, never before it
+    /// was read whole: the way inside the platform. Calls of different connections overtake each other.
+    pub arrival_jitter_ms: u64,
 }
 
 impl Default for Rules {
@@ -67,6 +73,7 @@ impl Default for Rules {
             counting: Counting::Every,
             enforce: true,
             poll_guard: true,
+            arrival_jitter_ms: 0,
         }
     }
 }
@@ -204,6 +211,16 @@ impl Limiter {
 }
 
 impl Rules {
+    /// How many nanoseconds after its first byte a call is counted: the same for every run with this seed.
+    pub fn arrival_ns(&self, seed: u64, call: u64) -> u64 {
+        // SplitMix64: any two numbers give unrelated ones.
+        let mut mixed = seed.wrapping_add(call.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^= mixed >> 31;
+        mixed % (self.arrival_jitter_ms * 1_000_000 + 1)
+    }
+
     fn of(&self, scope: Scope) -> Rule {
         match scope {
             Scope::Bot => self.bot,
@@ -271,6 +288,20 @@ mod tests {
             assert_eq!(limiter.admit(START + n * MS, Some(-5)), Ok(()));
         }
         assert_eq!(limiter.admit(START + 10_000 * MS, Some(-5)), Err(50));
+    }
+
+    #[test]
+    fn arrivals_are_spread_and_repeatable() {
+        let rules = Rules { arrival_jitter_ms: 100, ..Rules::default() };
+        let arrivals: Vec<u64> = (1..=1000).map(|call| rules.arrival_ns(7, call)).collect();
+        assert!(arrivals.iter().all(|ns| *ns <= 100 * MS));
+        for tenth in 0..10 {
+            let inside = arrivals.iter().filter(|ns| **ns / (10 * MS) == tenth).count();
+            assert!((60..=140).contains(&inside), "{inside} of 1000 in the tenth {tenth}");
+        }
+        assert_eq!(arrivals, (1..=1000).map(|call| rules.arrival_ns(7, call)).collect::<Vec<_>>());
+        assert_ne!(arrivals, (1..=1000).map(|call| rules.arrival_ns(8, call)).collect::<Vec<_>>());
+        assert_eq!(Rules::default().arrival_ns(7, 1), 0);
     }
 
     #[test]

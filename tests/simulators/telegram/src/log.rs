@@ -120,6 +120,8 @@ pub struct Call<'a> {
     pub pmid: Option<&'a str>,
     /// Seconds the caller was told to wait.
     pub retry_after: Option<u64>,
+    /// When the limits counted it, refused or not; null when they never saw it.
+    pub t_counted: Option<u64>,
 }
 
 #[derive(Serialize)]

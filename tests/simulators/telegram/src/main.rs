@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
 use telegram_simulator::{
-    limits::{Rule, Rules},
+    limits::{MAX_JITTER_MS, Rule, Rules},
     server::{Listening, Settings},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +25,13 @@ struct Args {
     /// How long every answer stays here before it leaves, in milliseconds
     #[arg(long, default_value_t = 5, value_name = "MS")]
     reply_delay_ms: u64,
+    /// A call is counted and decided at a random moment of this many milliseconds after its first byte
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=MAX_JITTER_MS))]
+    arrival_jitter_ms: u64,
+    /// Which random moments these are: a seed repeats them by the calls' numbers
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Most calls of a bot in any window
     #[arg(long, default_value = "30/1000", value_name = "COUNT/MS")]
     limit_bot: Rule,
@@ -55,7 +62,14 @@ async fn main() -> anyhow::Result<()> {
         bots: args.bots,
         log: args.log,
         reply_delay: Duration::from_millis(args.reply_delay_ms),
-        rules: Rules { bot: args.limit_bot, private: args.limit_private, group: args.limit_group, ..Rules::default() },
+        seed: args.seed,
+        rules: Rules {
+            bot: args.limit_bot,
+            private: args.limit_private,
+            group: args.limit_group,
+            arrival_jitter_ms: args.arrival_jitter_ms,
+            ..Rules::default()
+        },
         desk: args.desk,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -32,6 +32,8 @@ pub struct Settings {
     pub log: PathBuf,
     /// How long an answer stays here before it leaves: the way to the platform and back.
     pub reply_delay: Duration,
+    /// Which random moments calls arrive at, where rules want them to.
+    pub seed: u64,
     /// Flood control.
     pub rules: Rules,
     /// The agents' page, shown beside the phone.
@@ -47,6 +49,8 @@ pub struct Simulator {
     pub calendar: Arc<Calendar>,
     /// How long an answer stays here.
     pub reply_delay: Duration,
+    /// Which random moments calls arrive at.
+    pub seed: u64,
     /// Calls so far, of all bots: they are numbered through.
     pub calls: AtomicU64,
     /// The agents' page.
@@ -91,6 +95,7 @@ impl Listening {
             bots,
             calendar,
             reply_delay: settings.reply_delay,
+            seed: settings.seed,
             calls: AtomicU64::new(0),
             desk: settings.desk,
         });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Body, OfAccount, OfQuery, Refused, bot};
 use crate::{
     faults::Fault,
-    limits::{Counting, Rule},
+    limits::{Counting, MAX_JITTER_MS, Rule},
     methods,
     server::Simulator,
 };
@@ -77,12 +77,16 @@ pub struct Limits {
     counting: Option<Counting>,
     enforce: Option<bool>,
     poll_guard: Option<bool>,
+    arrival_jitter_ms: Option<u64>,
 }
 
 pub async fn limits(State(simulator): Platform, Body(order): Body<Limits>) -> Answer {
     if [order.bot, order.private, order.group].into_iter().flatten().any(|rule| rule.count == 0 || rule.window_ms == 0)
     {
         return Err(Refused::because("a limit allows at least one call in at least one millisecond"));
+    }
+    if order.arrival_jitter_ms.is_some_and(|ms| ms > MAX_JITTER_MS) {
+        return Err(Refused::because(format!("a call arrives within {MAX_JITTER_MS} ms")));
     }
     let chosen = match &order.acct {
         Some(acct) => vec![bot(&simulator, acct)?],
@@ -98,6 +102,7 @@ pub async fn limits(State(simulator): Platform, Body(order): Body<Limits>) -> An
         rules.counting = order.counting.unwrap_or(rules.counting);
         rules.enforce = order.enforce.unwrap_or(rules.enforce);
         rules.poll_guard = order.poll_guard.unwrap_or(rules.poll_guard);
+        rules.arrival_jitter_ms = order.arrival_jitter_ms.unwrap_or(rules.arrival_jitter_ms);
         told[&bot.name] = json!(*rules);
         // What a former limit counted or paused would make no sense under the new one.
         state.limiter.restart();

@@ -48,6 +48,7 @@ impl Platform {
             bots: vec![("support".into(), TOKEN.into()), ("sales".into(), "43:OTHER".into())],
             log: folder.join("mock.jsonl"),
             reply_delay: Duration::ZERO,
+            seed: 1,
             rules,
             desk: None,
         };
