@@ -137,10 +137,13 @@ fn guarded_body(json: Vec<u8>, write_by: Moment, written: Arc<AtomicBool>) -> re
                 tokio::task::yield_now().await; // lets the connection flush the first piece
                 point("S4");
             }
+            // Said before the look at the clock: frozen in between, this goes on to write when it thaws, while whoever waits
+            // is past `answer_by` and must not take the call for unsent.
+            written.store(true, Ordering::SeqCst);
             if !write_by.is_ahead() {
+                written.store(number > 0, Ordering::SeqCst);
                 return Err(std::io::Error::other("the claim's write_by had passed"));
             }
-            written.store(true, Ordering::SeqCst);
             if number == 0 {
                 point("S3");
             }
