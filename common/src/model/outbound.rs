@@ -58,6 +58,11 @@ impl Lane {
     /// All, the most urgent first.
     pub const ALL: [Self; 3] = [Self::Interactive, Self::Bot, Self::Bulk];
 
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.as_str() == word)
+    }
+
     /// The share of the account's slots a lane gets while more urgent ones want them all, too.
     pub fn guaranteed_share(self) -> f64 {
         match self {

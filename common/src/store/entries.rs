@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
 use super::items::OutcomeItem;
-use crate::model::{ChatId, EntryKind};
+use crate::model::{ChatId, EntryKind, Lane};
 
 /// One line of a chat's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,8 @@ pub enum EntryBody {
         client_key: String,
         /// Into how many parts it was split.
         parts: i16,
+        /// How urgent it is.
+        lane: Lane,
     },
     /// A customer changed a message.
     Edited {
@@ -115,6 +117,9 @@ pub(super) struct EntryItem {
     pub(super) client_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parts: Option<i16>,
+    /// Its word; none: interactive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lane: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unsupported: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +176,8 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
     let item: EntryItem = serde_json::from_str(json).ok()?;
     Some(match kind {
         EntryKind::Message if by_agent => {
-            EntryBody::AgentMessage { text, client_key: item.client_key?, parts: item.parts? }
+            let lane = item.lane.as_deref().and_then(Lane::from_word).unwrap_or(Lane::Interactive);
+            EntryBody::AgentMessage { text, client_key: item.client_key?, parts: item.parts?, lane }
         }
         EntryKind::Message => EntryBody::CustomerMessage { text, unsupported: item.unsupported },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },

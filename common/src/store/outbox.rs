@@ -150,8 +150,12 @@ async fn write(
     parts: &[&str],
 ) -> Result<(), StoreError> {
     let client = work.client();
-    let item =
-        EntryItem { client_key: Some(new.client_key.to_owned()), parts: Some(accepted.parts), ..EntryItem::default() };
+    let item = EntryItem {
+        client_key: Some(new.client_key.to_owned()),
+        parts: Some(accepted.parts),
+        lane: (new.lane != Lane::Interactive).then(|| new.lane.as_str().to_owned()),
+        ..EntryItem::default()
+    };
     let entry = [NewEntry {
         account: chat.account,
         chat: chat.id,

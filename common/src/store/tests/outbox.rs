@@ -13,7 +13,8 @@ async fn a_message_is_split_and_stored_once_per_key() {
     assert_eq!(f.number("SELECT count(*) FROM history WHERE kind = 1 AND author_kind = 2").await, 1);
     assert_eq!(f.number("SELECT unread::bigint FROM chat").await, 0);
     let entries = f.feed(f.agents[0].own_feed(), 1).await;
-    let body = EntryBody::AgentMessage { text: "one two three four".to_owned(), client_key: "k1".to_owned(), parts: 2 };
+    let (text, client_key) = ("one two three four".to_owned(), "k1".to_owned());
+    let body = EntryBody::AgentMessage { text, client_key, parts: 2, lane: Lane::Interactive };
     assert_eq!(entries[0].body, body);
     assert_eq!(entries[0].author, Author::Agent { id: 1, name: Some("Agent 0".to_owned()) });
     f.finish().await;
