@@ -26,6 +26,7 @@ mod takeover;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 mod views;
+mod waiting;
 mod work;
 
 pub use accounts::{Account, NewAccount};
@@ -48,6 +49,7 @@ pub use quarantine::QuarantineRow;
 pub use sender::{ClaimToken, Claimed, Freeze, Settlement, SlotHistory};
 pub use takeover::LeftBehind;
 pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
+pub use waiting::{WaitReason, WaitingPart, WaitingParts};
 
 #[cfg(test)]
 mod tests;

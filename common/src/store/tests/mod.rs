@@ -9,6 +9,7 @@ mod feeds;
 mod outbox;
 mod plans;
 mod sender;
+mod waiting;
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! The plans of the hot statements. They are planned once per connection, in a database that may be empty: a plan that reads
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
-use super::super::{agents, append, chats, decisions, drain, entries, feeds, heads, outbox, sender, takeover, views};
+use super::super::{
+    agents, append, chats, decisions, drain, entries, feeds, heads, outbox, sender, takeover, views, waiting,
+};
 use super::*;
 
 #[tokio::test]
@@ -20,6 +22,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         sender::HOT.to_vec(),
         takeover::HOT.to_vec(),
         views::hot(),
+        waiting::HOT.to_vec(),
     ]
     .concat();
     assert!(statements.len() > 20 && entries::ENTRY_COLUMNS.contains("entry_seq"));
