@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use switchboard_common::model::ChatState;
+use switchboard_common::model::{ChatState, Lane};
 use switchboard_common::store::{Author, ChatView, Delivery, Entry, EntryBody, HistoryPage, Snapshot};
 
 /// Bytes of chats in a snapshot at most; more than a person can look through, and few enough for one frame.
@@ -136,6 +136,8 @@ enum BodyJson<'a> {
         text: &'a str,
         client_key: &'a str,
         parts: i16,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lane: Option<&'static str>,
     },
     Edited {
         text: &'a str,
@@ -212,8 +214,9 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
             let content = unsupported.as_deref().map(|of| ContentJson { r#type: "unsupported", of });
             ("message", BodyJson::Text { text, content })
         }
-        EntryBody::AgentMessage { text, client_key, parts } => {
-            ("message", BodyJson::Answer { text, client_key, parts: *parts })
+        EntryBody::AgentMessage { text, client_key, parts, lane } => {
+            let lane = (*lane != Lane::Interactive).then(|| lane.as_str());
+            ("message", BodyJson::Answer { text, client_key, parts: *parts, lane })
         }
         EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
         EntryBody::Opened { interaction, queue } => {

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use serde_json::json;
-use switchboard_common::model::ChatId;
+use switchboard_common::model::{ChatId, Lane};
 use switchboard_common::store::OutcomeItem;
 
 use super::*;
@@ -40,8 +40,13 @@ fn every_kind_is_as_the_protocol_says() {
         ),
         (
             anna(),
-            EntryBody::AgentMessage { text: text(), client_key: "k".to_owned(), parts: 2 },
+            EntryBody::AgentMessage { text: text(), client_key: "k".to_owned(), parts: 2, lane: Lane::Interactive },
             json!({"kind": "message", "author": agent, "text": "hello", "client_key": "k", "parts": 2}),
+        ),
+        (
+            anna(),
+            EntryBody::AgentMessage { text: text(), client_key: "k".to_owned(), parts: 1, lane: Lane::Bulk },
+            json!({"kind": "message", "author": agent, "text": "hello", "client_key": "k", "parts": 1, "lane": "bulk"}),
         ),
         (
             olga(),

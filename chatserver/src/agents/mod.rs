@@ -9,6 +9,7 @@ mod protocol;
 mod requests;
 mod session;
 mod socket;
+mod waiting;
 
 use std::sync::Arc;
 

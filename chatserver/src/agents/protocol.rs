@@ -6,6 +6,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use switchboard_common::model::Lane;
 
 /// Longest frame a client may send, in bytes.
 pub(super) const LARGEST_FRAME: usize = 64 * 1024;
@@ -42,7 +43,12 @@ pub(super) enum Request {
         chat: Id,
         client_key: String,
         text: String,
+        lane: Option<LaneWord>,
         seen_seq: Option<i64>,
+    },
+    Waiting {
+        chat: Id,
+        seq: Option<i64>,
     },
     History {
         chat: Id,
@@ -81,11 +87,32 @@ impl Request {
             Self::Take { .. } => "take",
             Self::Close { .. } => "close",
             Self::Send { .. } => "send",
+            Self::Waiting { .. } => "waiting",
             Self::History { .. } => "history",
             Self::Cancel { .. } => "cancel",
             Self::Resend { .. } => "resend",
             Self::MarkSent { .. } => "mark_sent",
             Self::Drop { .. } => "drop",
+        }
+    }
+}
+
+/// How urgent a message is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum LaneWord {
+    #[default]
+    Interactive,
+    Bot,
+    Bulk,
+}
+
+impl From<LaneWord> for Lane {
+    fn from(word: LaneWord) -> Self {
+        match word {
+            LaneWord::Interactive => Self::Interactive,
+            LaneWord::Bot => Self::Bot,
+            LaneWord::Bulk => Self::Bulk,
         }
     }
 }

@@ -7,8 +7,13 @@ fn requests_are_read_by_type() {
     let (id, request) =
         read(r#"{"id": 7, "type": "send", "chat": "17", "client_key": "k", "text": "hi", "later": 1}"#).unwrap();
     assert_eq!(id, RequestId::Number(7));
-    let Request::Send { chat, seen_seq, .. } = request else { panic!("{request:?}") };
-    assert_eq!((chat, seen_seq), (Id(17), None));
+    let Request::Send { chat, lane, seen_seq, .. } = request else { panic!("{request:?}") };
+    assert_eq!((chat, lane, seen_seq), (Id(17), None, None));
+    let (_, request) =
+        read(r#"{"id": 7, "type": "send", "chat": "17", "client_key": "k", "text": "hi", "lane": "bulk"}"#).unwrap();
+    assert!(matches!(request, Request::Send { lane: Some(LaneWord::Bulk), .. }), "{request:?}");
+    let (_, request) = read(r#"{"id": 7, "type": "waiting", "chat": "17"}"#).unwrap();
+    assert!(matches!(request, Request::Waiting { chat: Id(17), seq: None }), "{request:?}");
     let (id, request) = read(r#"{"type": "resend", "id": "x", "chat": "1", "seq": 5}"#).unwrap();
     assert_eq!(id, RequestId::Text("x".to_owned()));
     assert!(matches!(request, Request::Resend { part: 0, .. }));
@@ -40,6 +45,7 @@ fn what_cannot_be_read_says_whose_it_was() {
         r#"{"id":1,"type":"fly"}"#,
         r#"{"id":1,"type":"take"}"#,
         r#"{"id":1,"type":"take","chat":17}"#,
+        r#"{"id":1,"type":"send","chat":"1","client_key":"k","text":"x","lane":"urgent"}"#,
         r#"{"id":1,"type":"take","chat":""}"#,
         r#"{"id":1,"type":"take","chat":"+1"}"#,
         r#"{"id":1,"type":"take","chat":"-1"}"#,

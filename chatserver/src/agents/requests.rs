@@ -3,12 +3,13 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::faults;
-use switchboard_common::model::{ChatId, Lane};
+use switchboard_common::model::ChatId;
 use switchboard_common::store::{Agent, Decision, Refusal, StoreError, Submission};
 
 use super::Door;
 use super::frames::{SnapshotJson, history};
 use super::protocol::{Code, Failure, Request};
+use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.
 const LONGEST_TEXT: usize = 20_000;
@@ -87,8 +88,14 @@ pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Resu
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
-        Request::Send { chat, client_key, text, seen_seq } => {
-            send(door, agent, ChatId(chat.0), &client_key, &text, seen_seq).await
+        Request::Send { chat, client_key, text, lane, seen_seq } => {
+            let lane = lane.unwrap_or_default().into();
+            let new = Submission { agent, chat: ChatId(chat.0), client_key: &client_key, text: &text, lane, seen_seq };
+            send(door, &new).await
+        }
+        Request::Waiting { chat, seq } => {
+            let waiting = database.waiting(agent, ChatId(chat.0), seq).await?.ok_or(Refusal::NotFound)?;
+            raw(&WaitingJson::of(chat.0, &waiting))
         }
         Request::History { chat, before, limit } => {
             let limit = limit.unwrap_or(PAGE.1);
@@ -117,14 +124,8 @@ pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Resu
     }
 }
 
-async fn send(
-    door: &Door,
-    agent: &Agent,
-    chat: ChatId,
-    client_key: &str,
-    text: &str,
-    seen_seq: Option<i64>,
-) -> Result<Box<RawValue>, Trouble> {
+async fn send(door: &Door, new: &Submission<'_>) -> Result<Box<RawValue>, Trouble> {
+    let Submission { chat, client_key, text, .. } = *new;
     if !(1..=LONGEST_KEY).contains(&client_key.chars().count()) || client_key.contains('\0') {
         return Err(Failure::new(Code::BadRequest, "client_key is 1 to 64 characters, without U+0000").into());
     }
@@ -140,8 +141,7 @@ async fn send(
     if let Some(why) = bad {
         return Err(Failure::new(Code::BadText, why).into());
     }
-    let result =
-        door.database.submit(&Submission { agent, chat, client_key, text, lane: Lane::Interactive, seen_seq }).await;
+    let result = door.database.submit(new).await;
     changed(door);
     let accepted = result??;
     faults::point("C4");

@@ -7,6 +7,7 @@ mod limits;
 mod outage;
 mod requests;
 mod resume;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::time::Duration;

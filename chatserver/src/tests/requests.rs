@@ -83,6 +83,8 @@ async fn a_foreign_chat_is_answered_like_an_absent_one() {
         json!({"type": "close"}),
         json!({"type": "send", "client_key": "k", "text": "hi"}),
         json!({"type": "history"}),
+        json!({"type": "waiting"}),
+        json!({"type": "waiting", "seq": 4}),
         json!({"type": "cancel", "seq": 4}),
         json!({"type": "resend", "seq": 4, "part": 0}),
         json!({"type": "mark_sent", "seq": 4, "part": 0}),
@@ -119,6 +121,7 @@ async fn bad_requests_are_answered_and_close_nothing() {
         (r#"{"id":"c","type":"take","chat":1}"#, json!("c")),
         (r#"{"id":"d","type":"send","chat":"1","client_key":"k","text":"\ud800"}"#, json!("d")),
         (r#"{"id":"e","type":"send","chat":"1","client_key":"","text":"x"}"#, json!("e")),
+        (r#"{"id":"g","type":"send","chat":"1","client_key":"k","text":"x","lane":"urgent"}"#, json!("g")),
         (r#"{"id":"f","type":"send","chat":"1","client_key":"\u0000","text":"x"}"#, json!("f")),
     ] {
         anna.text(frame).await;
