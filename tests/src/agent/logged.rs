@@ -66,11 +66,12 @@ impl Logged {
         self.log.write("unreadable", json!({"agent": self.agent, "sess": sess, "error": error}));
     }
 
-    pub fn submit(&self, client_key: &str, chat: &str, text: &str) {
+    pub fn submit(&self, client_key: &str, chat: &str, text: &str, lane: &str) {
         let hash = sha256_hex(text.as_bytes());
         self.log.write(
             "submit",
-            json!({"agent": self.agent, "client_key": client_key, "chat": chat, "tag": tag_of(text), "hash": hash}),
+            json!({"agent": self.agent, "client_key": client_key, "chat": chat, "tag": tag_of(text), "hash": hash,
+                   "lane": lane}),
         );
     }
 

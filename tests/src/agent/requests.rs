@@ -92,7 +92,12 @@ impl Agent {
     /// Sends a text; the same client key again after every lost answer, until it is accepted or
     /// refused for good. The result is the server's: `chat`, `seq`, `parts`, `repeated`.
     pub async fn send(&self, chat: &str, client_key: &str, text: &str) -> Result<Value, Failure> {
-        self.send_seen(chat, client_key, text, None).await
+        self.send_text(chat, client_key, text, None, None).await
+    }
+
+    /// As [`Agent::send`], in a lane: `interactive`, `bot` or `bulk`.
+    pub async fn send_in(&self, lane: &str, chat: &str, client_key: &str, text: &str) -> Result<Value, Failure> {
+        self.send_text(chat, client_key, text, Some(lane), None).await
     }
 
     /// As [`Agent::send`], with the newest seq the agent has on screen.
@@ -103,11 +108,25 @@ impl Agent {
         text: &str,
         seen_seq: Option<i64>,
     ) -> Result<Value, Failure> {
+        self.send_text(chat, client_key, text, None, seen_seq).await
+    }
+
+    async fn send_text(
+        &self,
+        chat: &str,
+        client_key: &str,
+        text: &str,
+        lane: Option<&str>,
+        seen_seq: Option<i64>,
+    ) -> Result<Value, Failure> {
         let mut body = json!({"type": "send", "chat": chat, "client_key": client_key, "text": text});
         if let Some(seen_seq) = seen_seq {
             body["seen_seq"] = seen_seq.into();
         }
-        self.shared.logged.submit(client_key, chat, text);
+        if let Some(lane) = lane {
+            body["lane"] = lane.into();
+        }
+        self.shared.logged.submit(client_key, chat, text, lane.unwrap_or("interactive"));
         let result = self.persist(body, |refusal| self.shared.logged.refused(client_key, refusal)).await?;
         self.shared.logged.accepted(client_key, &result);
         Ok(result)
@@ -137,6 +156,16 @@ impl Agent {
             body["before"] = before.into();
         }
         self.persist(body, |_| {}).await
+    }
+
+    /// The undecided parts of a chat, or of one of its messages, each as the server says it: what they wait for.
+    pub async fn waiting(&self, chat: &str, seq: Option<i64>) -> Result<Vec<Value>, Failure> {
+        let mut body = json!({"type": "waiting", "chat": chat});
+        if let Some(seq) = seq {
+            body["seq"] = seq.into();
+        }
+        let mut result = self.persist(body, |_| {}).await?;
+        Ok(result["parts"].as_array_mut().map(std::mem::take).unwrap_or_default())
     }
 
     /// Any request, once and as it is, but for its `id`. What it does is not logged.

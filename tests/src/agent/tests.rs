@@ -223,6 +223,25 @@ async fn a_lost_answer_is_asked_for_with_the_same_client_key() {
 }
 
 #[tokio::test]
+async fn a_lane_is_asked_for_and_logged_and_what_waits_comes_as_it_is() {
+    let stage = Stage::set().await;
+    let agent = Agent::spawn(stage.options());
+    let mut server = stage.fresh("s1").await;
+    let accepted = json!({"chat": "17", "seq": 4, "parts": 1, "state": "queued", "repeated": false});
+    let (sent, request) =
+        tokio::join!(agent.send_in("bulk", "17", "k1", "hi"), server.answer("send", accepted.clone()));
+    assert_eq!((sent.unwrap()["seq"].as_i64(), request["lane"].as_str()), (Some(4), Some("bulk")));
+    let (sent, request) = tokio::join!(agent.send("17", "k2", "hi"), server.answer("send", accepted));
+    assert!(sent.is_ok() && request.get("lane").is_none());
+    let part = json!({"seq": 4, "part": 0, "lane": "bulk", "position": 12, "reason": "account_limit"});
+    let answer = json!({"chat": "17", "parts": [part]});
+    let (waits, request) = tokio::join!(agent.waiting("17", Some(4)), server.answer("waiting", answer));
+    assert_eq!((waits.unwrap(), request["seq"].as_i64()), (vec![part], Some(4)));
+    let lanes: Vec<_> = stage.lines("submit").into_iter().map(|line| line["lane"].clone()).collect();
+    assert_eq!(lanes, ["bulk", "interactive"]);
+}
+
+#[tokio::test]
 async fn a_refusal_for_good_ends_the_send_and_a_decision_is_asked_once() {
     let stage = Stage::set().await;
     let agent = Agent::spawn(stage.options());
