@@ -21,6 +21,7 @@ pub(crate) fn routes(origins: &[String]) -> Router {
         ("/page.js", script, include_str!("page/page.js")),
         ("/desk.js", script, include_str!("page/desk.js")),
         ("/session.js", script, include_str!("page/session.js")),
+        ("/waiting.js", script, include_str!("page/waiting.js")),
         ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),
         ("/page.svg", "image/svg+xml", include_str!("page/page.svg")),
     ]

@@ -1,6 +1,7 @@
 // What an agent has before them: chats, the open chat's log, and texts not yet accepted. No drawing here.
 
 import { Session, keep, kept } from "/session.js";
+import { Waiting } from "/waiting.js";
 
 const RETRY_SEND_MS = 1_000; // after `unavailable` or `too_fast`
 const PAGE_ENTRIES = 50; // one page of history
@@ -24,6 +25,8 @@ export class Desk {
       entry: (entry) => (this.#held ? this.#held.push(entry) : this.#apply(entry)),
     };
     this.session = new Session(hear);
+    const ask = (chat) => this.session.request("waiting", { chat }).catch(() => null); // the next one will tell
+    this.waiting = new Waiting(ask, view.draw);
     for (const text of kept.outbox) if (text.state === "asking") text.state = "waiting";
   }
 

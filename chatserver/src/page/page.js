@@ -3,8 +3,10 @@
 
 import { Desk } from "/desk.js";
 import { keep, kept } from "/session.js";
+import { waitWords } from "/waiting.js";
 
 const NEAR_END_PX = 48; // closer than this to the end of the log, new lines are followed
+const OPEN = new Set(["queued", "sending"]); // states of a part that is not decided
 const $ = (id) => document.getElementById(id);
 const drafts = new Map(); // chat → text not yet sent
 let drawn = { chat: null, first: null }; // what the log showed last
@@ -37,6 +39,7 @@ function drawAll() {
     $("text").value = drafts.get(chat?.chat) ?? "";
   }
   if (chat) drawChat(chat);
+  else desk.waiting.look(null, []);
   drawn.chat = chat?.chat ?? null;
 }
 
@@ -89,6 +92,8 @@ function toEnd() {
 function logRows(entries) {
   const states = delivery(entries);
   const corrected = new Set(entries.filter((entry) => entry.kind === "edited").map((entry) => entry.of));
+  const undecided = [...states].flatMap(([seq, parts]) => parts.flatMap(({ state }, part) => (OPEN.has(state) ? [`${seq}:${part}`] : [])));
+  desk.waiting.look(desk.open.chat, undecided);
   const rows = [];
   let day = null;
   for (const entry of entries) {
@@ -101,8 +106,9 @@ function logRows(entries) {
     const waits = [`${entry.chat}:${entry.seq}`, ...(parts ?? []).map((_, part) => `${entry.chat}:${entry.seq}:${part}`)];
     const busy = new Set(waits.filter((mark) => desk.busy.has(mark)));
     const old = corrected.has(entry.seq);
-    const make = () => (isSaid ? saidRow(entry, parts, old, busy) : noteRow(entry));
-    rows.push({ key: `seq ${entry.seq}`, looks: [entry, parts, old, [...busy]], make });
+    const held = parts?.map((_, part) => desk.waiting.of(`${entry.seq}:${part}`));
+    const make = () => (isSaid ? saidRow(entry, parts, old, busy, held) : noteRow(entry));
+    rows.push({ key: `seq ${entry.seq}`, looks: [entry, parts, old, [...busy], held], make });
   }
   return rows;
 }
@@ -122,7 +128,7 @@ function delivery(entries) {
   return states;
 }
 
-function saidRow(entry, parts, old, busy) {
+function saidRow(entry, parts, old, busy, held) {
   const { seq, author, kind } = entry;
   const head = el("p", { class: "head" }, el("bdi", {}, author.name), kind === "edited" ? " · correction" : null,
     old ? " · corrected below" : null, time(entry.at));
@@ -130,15 +136,16 @@ function saidRow(entry, parts, old, busy) {
     head,
     entry.content ? el("p", { class: "content" }, `[${entry.content.of ?? "something"}] This page cannot show it yet.`) : null,
     entry.text ? el("p", { class: "text", dir: "auto" }, entry.text) : null,
-    parts ? el("div", { class: "delivery" }, ...parts.map((part, at) => partLine(entry, part, at, parts.length, busy)), cancelButton(entry, parts, busy)) : null);
+    parts ? el("div", { class: "delivery" }, ...parts.map((part, at) => partLine(entry, part, at, parts.length, busy, held[at])), cancelButton(entry, parts, busy)) : null);
 }
 
-function partLine(entry, { state, reason }, part, of, busy) {
+function partLine(entry, { state, reason }, part, of, busy, waits) {
   const held = busy.has(`${entry.chat}:${entry.seq}:${part}`);
   const decide = (action, label) =>
     el("button", { type: "button", "data-action": action, "data-seq": entry.seq, "data-part": part, disabled: held }, label);
   const name = of > 1 ? `Part ${part + 1} of ${of}: ` : "";
   return el("div", { class: "part", "data-part": part, "data-state": state }, name + stateWords(state, reason),
+    waits ? el("span", { class: "wait", "data-reason": waits.reason, "data-position": waits.position }, waitWords(waits)) : null,
     state === "unconfirmed"
       ? el("span", { class: "choice" }, decide("resend", "Send again"), decide("mark_sent", "It arrived"), decide("drop", "Give up"))
       : null);

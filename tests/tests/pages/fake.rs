@@ -96,7 +96,8 @@ impl Socket {
         self.asked_any(&[kind]).await
     }
 
-    /// The next request, which must be of one of these types; pings in between are answered.
+    /// The next request, which must be of one of these types; pings in between are answered, and so is the question
+    /// what a part waits for, which comes with time.
     pub async fn asked_any(&mut self, kinds: &[&str]) -> Value {
         loop {
             let message = tokio::time::timeout(SOON, self.0.recv()).await;
@@ -108,9 +109,26 @@ impl Socket {
                 self.ok(&request, json!({})).await;
                 continue;
             }
+            if request["type"] == "waiting" && !kinds.contains(&"waiting") {
+                self.ok(&request, json!({"chat": request["chat"], "parts": []})).await;
+                continue;
+            }
             assert!(kinds.iter().any(|kind| request["type"] == *kind), "expected {kinds:?}, got {request}");
             return request;
         }
+    }
+
+    /// Waits so long, and sees that nothing but pings comes.
+    pub async fn is_asked_nothing_for(&mut self, span: Duration) {
+        let asked = async {
+            loop {
+                let message = self.0.recv().await.expect("the page stays connected").unwrap();
+                let request: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+                assert_eq!(request["type"], "ping", "nothing is asked: {request}");
+                self.ok(&request, json!({})).await;
+            }
+        };
+        let _: Result<(), _> = tokio::time::timeout(span, asked).await;
     }
 
     pub async fn ok(&mut self, request: &Value, result: Value) {

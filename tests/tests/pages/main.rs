@@ -6,6 +6,7 @@ mod fake;
 mod reading;
 mod sending;
 mod session;
+mod waiting;
 
 use fake::SOON;
 use serde_json::{Value, json};
