@@ -62,7 +62,7 @@ impl Database {
             // still needed is priced so high that it would be compiled every time: no jit.
             .options(format!(
                 "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off -c lock_timeout=2000 \
-                 -c idle_in_transaction_session_timeout=10000 -c statement_timeout={timeout_ms} -c timezone=UTC"
+                 -c idle_in_transaction_session_timeout=3000 -c statement_timeout={timeout_ms} -c timezone=UTC"
             ));
         let manager = deadpool_postgres::Manager::from_config(
             config,

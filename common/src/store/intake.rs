@@ -1,6 +1,7 @@
 //! Storing what a platform said: one transaction per batch, acknowledged only after it.
 
 use super::items::CustomerItem;
+use super::work::Work;
 use super::{Database, StoreError};
 use crate::model::{AccountId, ChatKind, Epoch, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
 
@@ -64,12 +65,17 @@ impl Database {
     ) -> Result<Stored, StoreError> {
         self.within(async {
             let rows = Rows::of(facts);
-            let mut connection = self.connection().await?;
-            let transaction = connection.transaction().await?;
+            let connection = self.connection().await?;
+            let to = match cursor {
+                Some(to) => Some((connection.prepare_cached(MOVE_CURSOR).await?, to)),
+                None => None,
+            };
+            let transaction = Work::open(connection).await?;
+            let client = transaction.client();
             let mut stored = Stored::default();
             if !rows.keys.is_empty() {
-                let statement = transaction.prepare_cached(STORE).await?;
-                let row = transaction
+                let statement = client.prepare_cached(STORE).await?;
+                let row = client
                     .query_one(
                         &statement,
                         &[&account.0, &rows.keys, &rows.chats, &rows.kinds, &rows.bodies, &rows.items, &rows.raws],
@@ -82,18 +88,20 @@ impl Database {
                 let keys: Vec<&str> = quarantined.iter().map(|q| q.dedupe_key.as_str()).collect();
                 let reasons: Vec<&str> = quarantined.iter().map(|q| q.reason.as_str()).collect();
                 let raws: Vec<&[u8]> = quarantined.iter().map(|q| q.raw.0.as_slice()).collect();
-                let statement = transaction.prepare_cached(QUARANTINE).await?;
-                let put = transaction.execute(&statement, &[&account.0, &keys, &reasons, &raws]).await?;
+                let statement = client.prepare_cached(QUARANTINE).await?;
+                let put = client.execute(&statement, &[&account.0, &keys, &reasons, &raws]).await?;
                 stored.quarantined = put as usize;
             }
-            if let Some(to) = cursor {
-                let statement = transaction.prepare_cached(MOVE_CURSOR).await?;
-                let moved = transaction.execute(&statement, &[&account.0, &to.epoch.0, &to.cursor]).await?;
-                stored.cursor_moved = moved == 1;
+            client.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
+            match to {
+                // The lease is locked by the last statement, which travels with the commit: a process that freezes or is cut
+                // off in the middle must not keep its successor from raising the epoch.
+                Some((statement, to)) => {
+                    let moved = transaction.commit_with(&statement, &[&account.0, &to.epoch.0, &to.cursor]).await?;
+                    stored.cursor_moved = moved == 1;
+                }
+                None => transaction.commit().await?,
             }
-            transaction.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
-            transaction.commit().await?;
-            connection.done();
             Ok(stored)
         })
         .await

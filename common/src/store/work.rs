@@ -13,6 +13,12 @@ pub(super) struct Work {
 }
 
 impl Work {
+    /// Begins.
+    pub(super) async fn open(connection: Connection) -> Result<Self, StoreError> {
+        connection.batch_execute("BEGIN").await?;
+        Ok(Self { connection })
+    }
+
     /// Begins, and runs the first statement, in one trip.
     pub(super) async fn begin(
         connection: Connection,
@@ -50,6 +56,15 @@ impl Work {
         self.connection.batch_execute("COMMIT").await?;
         self.connection.done();
         Ok(())
+    }
+
+    /// Runs the last statement and commits, in one trip: nothing that it locks waits for us. Returns how many rows it changed.
+    pub(super) async fn commit_with(self, last: &Statement, values: &[&(dyn ToSql + Sync)]) -> Result<u64, StoreError> {
+        // After an error the commit rolls back, and the error is what is told.
+        let (changed, ()) =
+            try_join(self.connection.execute(last, values), self.connection.batch_execute("COMMIT")).await?;
+        self.connection.done();
+        Ok(changed)
     }
 
     /// Gives up what was done, and keeps the connection.
