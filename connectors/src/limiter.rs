@@ -175,14 +175,18 @@ impl Limiter {
     }
 
     /// The platform said to stop (429). The answer does not say for whom: the chat is held first, and the
-    /// account when another chat is told to stop while one is held. Returns what was held, to be stored.
-    pub fn throttled(&mut self, chat_key: &str, retry_after: Duration) -> FreezeScope {
+    /// account when another chat is told to stop while one is held, until the last of their pauses ends. Returns what is
+    /// held, to be stored.
+    pub fn throttled(&mut self, chat_key: &str, retry_after: Duration) -> Freeze {
         let chat = FreezeScope::Chat(chat_key.to_owned());
-        let now = Moment::now();
-        let another = self.freezes.iter().any(|(scope, until)| *scope != chat && *until > now);
-        let scope = if another { FreezeScope::Account } else { chat };
-        self.freeze(scope.clone(), retry_after);
-        scope
+        self.freezes.retain(|_, until| until.is_ahead());
+        let others = self.freezes.iter().filter(|(scope, _)| **scope != chat).map(|(_, until)| until.remaining()).max();
+        let freeze = match others {
+            Some(longest) => Freeze { scope: FreezeScope::Account, remaining: retry_after.max(longest) },
+            None => Freeze { scope: chat, remaining: retry_after },
+        };
+        self.freeze(freeze.scope.clone(), freeze.remaining);
+        freeze
     }
 
     fn freeze(&mut self, scope: FreezeScope, remaining: Duration) {
@@ -299,11 +303,13 @@ mod tests {
     fn a_429_holds_the_chat_and_a_second_chats_429_the_account() {
         let mut limiter = unpaced(&limits(1));
         let hour = Duration::from_secs(3600);
-        assert_eq!(limiter.throttled("a", hour), FreezeScope::Chat("a".to_owned()));
+        assert_eq!(limiter.throttled("a", hour).scope, FreezeScope::Chat("a".to_owned()));
         assert!(limiter.take("a", Scope::Chat, 1).is_err());
         let slot = limiter.take("b", Scope::Chat, 1).expect("only a is held");
         limiter.unused(slot);
-        assert_eq!(limiter.throttled("b", hour), FreezeScope::Account);
+        let account = limiter.throttled("b", Duration::from_secs(1));
+        assert_eq!(account.scope, FreezeScope::Account);
+        assert!(account.remaining > hour / 2, "until the longer pause ends: {account:?}");
         assert!(limiter.take("c", Scope::Chat, 1).is_err(), "now all are");
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use switchboard_common::faults::{Sabotage, point, sabotaged};
 use switchboard_common::model::{AttemptOutcome, Epoch};
 use switchboard_common::service::metrics::{OUTBOX_ATTEMPTS, PLATFORM_REQUEST};
-use switchboard_common::store::{Claimed, Freeze, Settlement};
+use switchboard_common::store::{Claimed, Settlement};
 
 use super::{Ended, Sender, locked};
 use crate::limiter::{Full, Limiter, Slot};
@@ -125,13 +125,12 @@ impl Attempt {
             Ok(platform_id) => Settlement::Sent { platform_id },
             Err(SendError::Throttled { retry_after }) => {
                 let span = retry_after.unwrap_or(THROTTLED);
-                let scope = locked(&self.limiter).throttled(&self.part.chat_key, span);
-                tracing::info!(?scope, seconds = span.as_secs_f64(), "the platform asks for a pause");
-                let freeze = Some(Freeze { scope, remaining: span });
+                let freeze = locked(&self.limiter).throttled(&self.part.chat_key, span);
+                tracing::info!(scope = ?freeze.scope, seconds = freeze.remaining.as_secs_f64(), "the platform asks for a pause");
                 Settlement::Retry {
                     outcome: AttemptOutcome::Throttled,
                     after: span,
-                    freeze,
+                    freeze: Some(freeze),
                     reason: "throttled".to_owned(),
                 }
             }
