@@ -1,5 +1,5 @@
 //! OUT-8: one sender. Under a claim of an opened epoch, before the claim's `write_by`, and never beside or
-//! after a newer epoch.
+//! after a newer epoch; and no epoch opens before the `write_by` of what an earlier one left under way.
 //!
 //! One class of exceptions exists and is never hidden (`stale_sends`): a process that stood still between its last
 //! look at the clock and `write(2)` may write one call when it goes on. Each freeze excuses one such call, claimed
@@ -9,7 +9,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use chrono::Duration;
+
 use super::claims::{Claim, Permission, Permissions, key};
+use super::dump::{Attempt, Tenure};
 use super::expectations::Expectations;
 use super::faults::{CLOCKS_APART_NS, Fault, Kind};
 use super::figures::Figures;
@@ -79,23 +82,12 @@ fn began(run: &Run) -> BTreeMap<&str, BTreeMap<i64, (i64, i64)>> {
 
 impl Evidence<'_> {
     /// Permissions by the database alone: claims only under an epoch that had opened and had not been followed by
-    /// another. Both times are the database's; a claim may have read the clock while the bump waited for its lock.
+    /// another, and no epoch opens while a claim of an earlier one may still be written.
     fn claims_of_open_epochs(&self, finding: &mut Finding) {
         for (account, rows) in self.ledger.accounts() {
             let name = self.index.account_name(account);
             for attempt in self.run.dump.attempts.iter().filter(|attempt| attempt.account_id == account) {
-                let own = rows.iter().find(|row| row.epoch == attempt.epoch);
-                let next = rows.iter().find(|row| row.epoch == attempt.epoch + 1);
-                let late = |claimed, begun| claimed - begun > chrono::Duration::nanoseconds(CLOCKS_APART_NS);
-                let wrong = match (own, own.and_then(|own| own.opened_at), next) {
-                    (None, ..) => Some("which the ledger does not have".to_owned()),
-                    (_, None, _) => Some("which never opened".to_owned()),
-                    (_, Some(opened), _) if attempt.claimed_at < opened => Some(format!("which opened at {opened}")),
-                    (.., Some(next)) if late(attempt.claimed_at, next.begun_at) => {
-                        Some(format!("when the next had begun at {}", next.begun_at))
-                    }
-                    _ => None,
-                };
+                let wrong = wrong_claim(attempt, rows);
                 finding.check(wrong.is_none(), || {
                     let (id, n, at) = (attempt.outbox_id, attempt.n, attempt.claimed_at);
                     let wrong = wrong.unwrap_or_default();
@@ -200,4 +192,30 @@ impl Evidence<'_> {
             .iter()
             .any(|fault| fault.kind == Kind::Kill && fault.hit(&call.acct, None) && soon.contains(&fault.seen))
     }
+}
+
+/// What is wrong with a claim beside the ledger. All times are the database's; a claim may have read the clock while the
+/// next tenure waited for its lock.
+fn wrong_claim(attempt: &Attempt, rows: &[&Tenure]) -> Option<String> {
+    let Some(own) = rows.iter().find(|row| row.epoch == attempt.epoch) else {
+        return Some("which the ledger does not have".to_owned());
+    };
+    let Some(opened) = own.opened_at else { return Some("which never opened".to_owned()) };
+    if attempt.claimed_at < opened {
+        return Some(format!("which opened at {opened}"));
+    }
+    for later in rows.iter().filter(|row| row.epoch > attempt.epoch) {
+        if attempt.claimed_at - later.begun_at > Duration::nanoseconds(CLOCKS_APART_NS) {
+            return Some(format!("when epoch {} had begun at {}", later.epoch, later.begun_at));
+        }
+        let Some(opened) = later.opened_at else { continue };
+        let open = attempt.ended_at.is_none_or(|ended| ended > opened);
+        if open && attempt.write_by - opened > Duration::milliseconds(1) {
+            return Some(format!(
+                "to be written by {}, but epoch {} opened at {opened}",
+                attempt.write_by, later.epoch
+            ));
+        }
+    }
+    None
 }

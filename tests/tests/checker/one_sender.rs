@@ -85,6 +85,24 @@ pub const ONE_SENDER: &[Case] = &[
         &["OUT-8"],
     ),
     (
+        "a tenure opened while an earlier claim could be written",
+        |run| {
+            let begun = run.like("dump/tenure", &json!({"epoch": 2}))[0]["begun_at"].clone();
+            run.set("dump/tenure", json!({"epoch": 2}), json!({"opened_at": begun}));
+        },
+        &["OUT-8"],
+    ),
+    (
+        "a tenure opened at once, what was claimed had ended",
+        |run| {
+            let begun = run.like("dump/tenure", &json!({"epoch": 2}))[0]["begun_at"].clone();
+            let id = outbox_id(run, "a9");
+            run.set("dump/attempt", json!({"outbox_id": id}), json!({"ended_at": begun}));
+            run.set("dump/tenure", json!({"epoch": 2}), json!({"opened_at": begun}));
+        },
+        &[],
+    ),
+    (
         "claimed when the next tenure had begun",
         |run| {
             let id = outbox_id(run, "a9");
