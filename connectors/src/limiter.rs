@@ -50,13 +50,12 @@ impl Log {
         self.held + self.freed_at.len()
     }
 
-    /// Whether `cost` more fit under `limit`; otherwise when they will, `None` when that depends on answers.
-    fn room(&mut self, now: Moment, limit: usize, cost: usize) -> Result<(), Option<Duration>> {
+    /// From when on `cost` more fit under `limit`; `None` when that depends on answers.
+    fn room(&mut self, now: Moment, limit: usize, cost: usize) -> Option<Moment> {
         // An exchange that costs more than the whole limit still has to pass: alone.
-        let excess = (self.used(now) + cost.min(limit)).saturating_sub(limit);
-        match excess {
-            0 => Ok(()),
-            excess => Err(self.freed_at.get(excess - 1).map(|at| at.remaining())),
+        match (self.used(now) + cost.min(limit)).saturating_sub(limit) {
+            0 => Some(now),
+            excess => self.freed_at.get(excess - 1).copied(),
         }
     }
 
@@ -75,7 +74,19 @@ impl Log {
 pub struct Slot {
     keys: Vec<Key>,
     cost: usize,
+    starts: Moment,
 }
+
+impl Slot {
+    /// How long to wait before the first byte.
+    pub fn starts_in(&self) -> Duration {
+        self.starts.remaining()
+    }
+}
+
+/// A slot is given out so long before it is free: its claim is made meanwhile. At 30 a second and an answer after 100 ms
+/// every ten milliseconds between two uses of a slot are a hundredth of the allowance.
+const LEAD: Duration = Duration::from_millis(15);
 
 /// No slot now, and when to ask again; `None`: when an answer has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,12 +147,16 @@ impl Limiter {
             return Err(Full::Chat(Some(until.remaining())));
         }
         let keys = self.keys(chat_key, scope);
+        let mut starts = now;
         for key in keys.iter().filter(|_| !sabotaged(Sabotage::BurstLimiter)) {
             let limit = self.limits[key.0].count;
-            if let Some(log) = self.logs.get_mut(key)
-                && let Err(later) = log.room(now, limit, cost)
-            {
-                return Err(if key.1.is_none() { Full::Account(later) } else { Full::Chat(later) });
+            let Some(log) = self.logs.get_mut(key) else { continue };
+            match log.room(now, limit, cost) {
+                Some(at) if at <= now + LEAD => starts = starts.max(at),
+                at => {
+                    let later = at.map(|at| (at - LEAD).remaining());
+                    return Err(if key.1.is_none() { Full::Account(later) } else { Full::Chat(later) });
+                }
             }
         }
         if let Some(Err(early)) = self.pace.as_ref().map(RateLimiter::check) {
@@ -150,7 +165,7 @@ impl Limiter {
         for key in &keys {
             self.logs.entry(key.clone()).or_default().held += cost;
         }
-        Ok(Slot { keys, cost })
+        Ok(Slot { keys, cost, starts })
     }
 
     /// The exchange was answered, or will not be: its slots free one window from now.
@@ -254,6 +269,18 @@ mod tests {
         limiter.answered(slot);
         let until = limiter.take("a", Scope::Chat, 1).map_err(wait).expect_err("the window still holds it");
         assert!(until > Duration::from_secs(3590), "{until:?}");
+    }
+
+    #[test]
+    fn a_slot_is_given_out_a_moment_before_it_is_free() {
+        let mut limiter = unpaced(&limits(60_000));
+        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), cost: 1, ended_ago };
+        limiter.restore(&[past("a", 59.995), past("b", 59.99), past("c", 59.0)], &[], |_| Scope::Chat);
+        let first = limiter.take("d", Scope::Chat, 1).expect("free in 5 ms");
+        let second = limiter.take("e", Scope::Chat, 1).expect("free in 10 ms");
+        assert!(first.starts_in() <= Duration::from_millis(5), "{first:?}");
+        assert!(second.starts_in() <= Duration::from_millis(10) && second.starts > first.starts, "{second:?}");
+        assert!(limiter.take("f", Scope::Chat, 1).is_err(), "the third is free in a second");
     }
 
     #[test]

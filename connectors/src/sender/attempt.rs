@@ -69,6 +69,10 @@ impl Attempt {
                             self.another_slot(&message.chat_key, call.cost).await?
                         }
                     };
+                    let early = taken.starts_in();
+                    if !early.is_zero() {
+                        tokio::time::sleep(early).await;
+                    }
                     cost += call.cost;
                     if cost > spent {
                         if let Err(error) = self.spend(cost).await {
