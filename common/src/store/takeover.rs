@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::sender::{Freeze, SlotHistory};
-use super::{Database, StoreError, heads, lease, sender};
+use super::{Connection, Database, StoreError, heads, lease, sender};
 use crate::model::{AccountId, Epoch, FreezeScope};
 
 /// What earlier tenures left behind.
@@ -37,20 +37,24 @@ const FREEZES: &str = "
 SELECT freeze_scope, extract(epoch FROM max(freeze_until) - clock_timestamp())::float8 AS remaining
   FROM attempt WHERE account_id = $1 AND freeze_until > clock_timestamp() GROUP BY freeze_scope";
 
+/// For the test that reads the plans.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[WRITE_BY, SLOTS, FREEZES];
 
 /// Connections that a takeover uses at once.
-const WARM: usize = 2;
+const WARM: usize = 3;
 
 impl Database {
-    /// Opens what a takeover needs and prepares its statements: with cold connections it takes ten times as long.
-    pub async fn warm_up(&self) -> Result<(), StoreError> {
+    /// Opens what a takeover needs, prepares its statements and reads once: with cold connections and plans it takes ten times
+    /// as long.
+    pub async fn warm_up(&self, account: AccountId) -> Result<(), StoreError> {
         self.within(async {
             let connections = try_join_all((0..WARM).map(|_| self.connection())).await?;
             for connection in connections {
-                for sql in [lease::TAKEOVER, HOT, heads::HOT, sender::HOT].concat() {
+                for sql in [lease::TAKEOVER, heads::HOT, sender::HOT].concat() {
                     connection.prepare_cached(sql).await?;
                 }
+                read(&connection, account, Epoch(0), Duration::ZERO).await?;
                 connection.done();
             }
             Ok(())
@@ -68,28 +72,9 @@ impl Database {
     ) -> Result<LeftBehind, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let (write_by, slots, freezes) = try_join3(
-                connection.prepare_cached(WRITE_BY),
-                connection.prepare_cached(SLOTS),
-                connection.prepare_cached(FREEZES),
-            )
-            .await?;
-            let seconds = span.as_secs_f64();
-            let of_epoch: [&(dyn ToSql + Sync); 2] = [&account.0, &epoch.0];
-            let of_span: [&(dyn ToSql + Sync); 2] = [&account.0, &seconds];
-            let of_account: [&(dyn ToSql + Sync); 1] = [&account.0];
-            let (write_by, slots, freezes) = try_join3(
-                connection.query_one(&write_by, &of_epoch),
-                connection.query(&slots, &of_span),
-                connection.query(&freezes, &of_account),
-            )
-            .await?;
+            let left = read(&connection, account, epoch, span).await?;
             connection.done();
-            Ok(LeftBehind {
-                write_by: write_by.get::<_, Option<f64>>(0).filter(|s| *s > 0.0).map(Duration::from_secs_f64),
-                slots: slots.iter().map(slot).collect(),
-                freezes: freezes.iter().filter_map(freeze).collect(),
-            })
+            Ok(left)
         })
         .await
     }
@@ -110,6 +95,35 @@ impl Database {
         })
         .await
     }
+}
+
+async fn read(
+    connection: &Connection,
+    account: AccountId,
+    epoch: Epoch,
+    span: Duration,
+) -> Result<LeftBehind, StoreError> {
+    let (write_by, slots, freezes) = try_join3(
+        connection.prepare_cached(WRITE_BY),
+        connection.prepare_cached(SLOTS),
+        connection.prepare_cached(FREEZES),
+    )
+    .await?;
+    let seconds = span.as_secs_f64();
+    let of_epoch: [&(dyn ToSql + Sync); 2] = [&account.0, &epoch.0];
+    let of_span: [&(dyn ToSql + Sync); 2] = [&account.0, &seconds];
+    let of_account: [&(dyn ToSql + Sync); 1] = [&account.0];
+    let (write_by, slots, freezes) = try_join3(
+        connection.query_one(&write_by, &of_epoch),
+        connection.query(&slots, &of_span),
+        connection.query(&freezes, &of_account),
+    )
+    .await?;
+    Ok(LeftBehind {
+        write_by: write_by.get::<_, Option<f64>>(0).filter(|s| *s > 0.0).map(Duration::from_secs_f64),
+        slots: slots.iter().map(slot).collect(),
+        freezes: freezes.iter().filter_map(freeze).collect(),
+    })
 }
 
 fn slot(row: &Row) -> SlotHistory {

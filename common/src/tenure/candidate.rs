@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use uuid::Uuid;
 use zookeeper_client::{Acls, Client, CreateMode, Error};
 
@@ -126,8 +126,9 @@ impl Line {
                 let _ = link.wait_for(|now| now.incarnation != current.incarnation || now.client.is_none()).await;
             };
             let stands = orders.borrow_and_update().stands;
+            let own = OnceCell::new();
             tokio::select! {
-                result = self.stand_session(&client, stands) => if let Err(error) = result {
+                result = self.stand_session(&client, stands, &own) => if let Err(error) = result {
                     tracing::debug!(%error, "standing for the account is interrupted");
                     drop(client);
                     // Not a wait for anything: keeps a persistent error from spinning.
@@ -135,13 +136,17 @@ impl Line {
                 },
                 () = lost => {}
                 // A channel that is closed means that the process ends; whoever spawned us ends us.
-                Ok(()) = orders.changed() => {}
+                Ok(()) = orders.changed() => if let Some(node) = own.get() {
+                    // At once: whoever is next waits for just this.
+                    let _ = bounded(client.delete(node, None)).await;
+                }
             }
         }
     }
 
     /// Stands for one session, or until an order comes; returns when the own node is gone.
-    async fn stand_session(&self, client: &Client, stands: bool) -> Result<(), Error> {
+    /// `node` becomes the path of the own node.
+    async fn stand_session(&self, client: &Client, stands: bool, node: &OnceCell<String>) -> Result<(), Error> {
         let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
         bounded(client.mkdir(&self.directory, &persistent)).await?;
         let prefix = format!("c_{}-", self.name);
@@ -153,6 +158,7 @@ impl Line {
         let path = format!("{}/{prefix}", self.directory);
         let (_, sequence) = bounded(client.create(&path, self.holder.as_bytes(), &options)).await?;
         let own = format!("{prefix}{sequence}");
+        let _ = node.set(format!("{}/{own}", self.directory));
         loop {
             let mut line = bounded(client.list_children(&self.directory)).await?;
             line.sort_by(|a, b| number(a).cmp(number(b)));

@@ -169,7 +169,7 @@ impl Tenures {
         let lease = bounded(self.timeout / 2, self.database.lease(self.account)).await?;
         let answering = self.pulse.beats();
         if answering.is_zero() {
-            self.database.warm_up().await?;
+            self.database.warm_up(self.account).await?;
         }
         self.candidate.stand_if(true);
         let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
