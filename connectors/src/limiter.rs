@@ -68,7 +68,7 @@ impl Log {
     }
 }
 
-/// A place in every window an exchange counts in. Give it back with [`Limiter::answered`].
+/// A place in every window an exchange counts in. Give it back with [`Limiter::answered`], or [`Limiter::unused`].
 #[derive(Debug)]
 #[must_use = "a slot that is not given back is held for ever"]
 pub struct Slot {
@@ -131,6 +131,11 @@ impl Limiter {
                 self.logs.entry(key).or_default().free_at(ended + window, exchange.cost);
             }
         }
+        self.heed(freezes);
+    }
+
+    /// Pauses that the platform asked for, whoever it told.
+    pub fn heed(&mut self, freezes: &[Freeze]) {
         for freeze in freezes {
             self.freeze(freeze.scope.clone(), freeze.remaining);
         }

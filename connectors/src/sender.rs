@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use switchboard_common::doorbell::{Doorbells, Listener, Woken};
+use switchboard_common::doorbell::{Doorbells, Listener};
 use switchboard_common::faults::{Sabotage, point, sabotaged};
 use switchboard_common::model::{ChatId, Epoch, OutboxId};
 use switchboard_common::service::clock::Moment;
@@ -28,7 +28,7 @@ use crate::limiter::{Full, Limiter, Slot};
 use crate::platform::{Deadline, Limit, Platform};
 use attempt::Attempt;
 use backlog::Backlog;
-use news::News;
+use news::{News, Seldom};
 
 /// How a sender works.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub struct Sender {
     pub account: Account,
     /// Its platform.
     pub platform: Arc<dyn Platform>,
-    /// The platform's limits, or the account's narrower ones.
+    /// The limits in force: the platform's, or the account's own.
     pub limits: Vec<Limit>,
     /// Where the outbox is.
     pub database: Database,
@@ -86,6 +86,10 @@ struct Run<'a> {
     unanswered: Vec<(ClaimToken, Moment)>,
     ended: mpsc::Sender<(OutboxId, Ended)>,
     down_until: Option<Moment>,
+    /// Looks that take long when much waits.
+    rounds: Seldom,
+    /// So long a call of an earlier tenure may still be told to pause: its process stores that.
+    heeds_pauses_until: Moment,
 }
 
 /// A call under way.
@@ -119,18 +123,20 @@ impl Sender {
             unanswered: Vec::new(),
             ended,
             down_until: None,
+            rounds: Seldom::every(CARE),
+            heeds_pauses_until: Moment::now() + self.options.answer_by + CARE,
         };
         let mut care = tokio::time::interval(CARE);
         while !ending.has_begun() {
             let wait = match run.send_what_is_allowed(ending).await {
                 Ok(wait) => wait,
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox could not be read");
+                    tracing::warn!(%error, "nothing could be claimed");
                     Duration::from_millis(300)
                 }
             };
             tokio::select! {
-                woken = ears.wait() => run.news.heard(woken == Woken::Swept),
+                _ = ears.wait() => run.news.heard(),
                 Some((id, end)) = ends.recv() => run.ended(id, end),
                 // A wait of nothing would spin.
                 () = tokio::time::sleep(wait.clamp(Duration::from_millis(1), LONGEST_WAIT)) => {}
@@ -160,9 +166,11 @@ impl Run<'_> {
         if let Some(until) = self.down_until.filter(|until| until.is_ahead()) {
             return Ok(until.remaining());
         }
-        self.release_unanswered().await?;
-        self.news.read(&self.sender.database, self.sender.account.id, &mut self.backlog).await?;
+        if let Err(error) = self.news.read(&self.sender.database, self.sender.account.id, &mut self.backlog).await {
+            tracing::warn!(%error, "the outbox could not be read; what is known goes on");
+        }
         let (chosen, wait) = self.choose();
+        let wait = self.news.wait().map_or(wait, |soon| soon.min(wait));
         if !chosen.is_empty() && !ending.has_begun() {
             self.claim_and_start(chosen, ending).await?;
         }
@@ -224,7 +232,6 @@ impl Run<'_> {
         // What was not claimed: its row tells why, when it is looked at again.
         for (head, slot) in chosen.into_values() {
             locked(&self.limiter).unused(slot);
-            self.news.ask(head.chat);
             self.backlog.postpone(head, Moment::now() + REFUSED_PAUSE);
         }
         if nothing {
@@ -277,25 +284,38 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Once a second: decides what nobody will answer any more, and shows figures.
+    /// Once a second, or less often when much waits: decides what nobody will answer any more, and shows figures.
     async fn care(&mut self) {
         locked(&self.limiter).tidy();
+        if !self.rounds.is_due() {
+            return;
+        }
+        let begun = Moment::now();
+        if let Err(error) = self.go_round().await {
+            tracing::debug!(%error, "overdue calls could not be looked for");
+        }
+        self.rounds.done(begun);
+    }
+
+    async fn go_round(&mut self) -> Result<(), StoreError> {
+        self.release_unanswered().await?;
         let (database, account) = (&self.sender.database, self.sender.account.id);
+        if self.heeds_pauses_until.is_ahead() {
+            let freezes = database.freezes(account).await?;
+            locked(&self.limiter).heed(&freezes);
+        }
         let mine: Vec<OutboxId> = self.under_way.keys().copied().collect();
-        match database.unconfirm_overdue(account, self.epoch, CARE, &mine).await {
-            Ok(0) => {}
-            Ok(count) => {
-                tracing::warn!(count, "interrupted calls are shown as unconfirmed");
-                self.sender.doorbells.ring_chatservers();
-                // What waited behind them may go now.
-                self.news.heard(true);
-            }
-            Err(error) => tracing::debug!(%error, "overdue calls could not be looked for"),
+        let count = database.unconfirm_overdue(account, self.epoch, CARE, &mine).await?;
+        if count > 0 {
+            tracing::warn!(count, "interrupted calls are shown as unconfirmed");
+            self.sender.doorbells.ring_chatservers();
+            // What waited behind them may go now.
+            self.news.heard();
         }
-        if let Ok((depth, oldest)) = database.outbox_depth(account).await {
-            metrics::gauge!(OUTBOX_DEPTH).set(depth as f64);
-            metrics::gauge!(OUTBOX_OLDEST).set(oldest.as_secs_f64());
-        }
+        let (depth, oldest) = database.outbox_depth(account).await?;
+        metrics::gauge!(OUTBOX_DEPTH).set(depth as f64);
+        metrics::gauge!(OUTBOX_OLDEST).set(oldest.as_secs_f64());
+        Ok(())
     }
 }
 

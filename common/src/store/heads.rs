@@ -25,9 +25,8 @@ pub struct Head {
     pub due_in: Duration,
 }
 
-/// Heads read at once, of each lane: at 1,000 messages a second that is enough for twenty seconds, and the next look at
-/// everything comes after ten.
-pub const HEADS: i64 = 20_000;
+/// Heads read at once, of each lane; the longest waiting. When there are more, the others are read once these are gone.
+pub const HEADS: usize = 20_000;
 
 // $1 account $2 newest id known ($2 = 0: everything) $3 heads at most
 const NEWS: &str = "
@@ -51,8 +50,8 @@ SELECT l.lane, c.chat_id, f.id, f.chat_key, f.state, f.due_in
 pub(super) const HOT: &[&str] = &[NEWS, HEADS_OF];
 
 impl Database {
-    /// Heads of the chats that have open parts newer than `known`, and the newest part seen. With `OutboxId(0)`: of all chats,
-    /// the longest waiting [`HEADS`] of each lane.
+    /// Heads of the chats that have open parts newer than `known`, and the newest part seen; `None` when there are none, or
+    /// more than could be read. With `OutboxId(0)`: of all chats, the longest waiting [`HEADS`] of each lane.
     pub async fn heads_since(
         &self,
         account: AccountId,
@@ -61,10 +60,12 @@ impl Database {
         self.within(async {
             let connection = self.connection().await?;
             let statement = connection.prepare_cached(NEWS).await?;
-            let rows = connection.query(&statement, &[&account.0, &known.0, &HEADS]).await?;
+            let rows = connection.query(&statement, &[&account.0, &known.0, &(HEADS as i64)]).await?;
             connection.done();
-            let newest = rows.iter().map(|row| OutboxId(row.get("newest"))).max();
-            Ok((rows.iter().filter_map(head).collect(), newest))
+            let heads: Vec<Head> = rows.iter().filter_map(head).collect();
+            let cut = Lane::ALL.iter().any(|lane| heads.iter().filter(|head| head.lane == *lane).count() >= HEADS);
+            let newest = rows.iter().map(|row| OutboxId(row.get("newest"))).max().filter(|_| !cut);
+            Ok((heads, newest))
         })
         .await
     }

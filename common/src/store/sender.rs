@@ -148,7 +148,7 @@ p AS (INSERT INTO pending (account_id, chat_key, kind, dedupe_key, item)
 SELECT count(*) FROM p";
 
 const SPEND: &str = "
-UPDATE attempt SET cost = $4 WHERE account_id = $1 AND outbox_id = $2 AND n = $3 AND ended_at IS NULL";
+UPDATE attempt SET cost = $4, chat_key = $5 WHERE account_id = $1 AND outbox_id = $2 AND n = $3 AND ended_at IS NULL";
 
 const RETRY: &str = "
 WITH o AS (
@@ -237,13 +237,21 @@ impl Database {
         .await
     }
 
-    /// Records, before it happens, that an attempt takes so many slots in all; false when the attempt is no longer ours.
-    pub async fn spend(&self, account: AccountId, id: OutboxId, n: i32, cost: usize) -> Result<bool, StoreError> {
+    /// Records, before it happens, that an attempt takes so many slots in all, the last of them for `chat_key`; false when the
+    /// attempt is no longer ours.
+    pub async fn spend(
+        &self,
+        account: AccountId,
+        id: OutboxId,
+        n: i32,
+        cost: usize,
+        chat_key: &str,
+    ) -> Result<bool, StoreError> {
         self.within(async {
             let cost = i32::try_from(cost).unwrap_or(i32::MAX);
             let connection = self.connection().await?;
             let statement = connection.prepare_cached(SPEND).await?;
-            let changed = connection.execute(&statement, &[&account.0, &id.0, &n, &cost]).await?;
+            let changed = connection.execute(&statement, &[&account.0, &id.0, &n, &cost, &chat_key]).await?;
             connection.done();
             Ok(changed == 1)
         })

@@ -79,6 +79,18 @@ impl Database {
         .await
     }
 
+    /// What the platform told any tenure to hold back and has not ended yet.
+    pub async fn freezes(&self, account: AccountId) -> Result<Vec<Freeze>, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(FREEZES).await?;
+            let rows = connection.query(&statement, &[&account.0]).await?;
+            connection.done();
+            Ok(rows.iter().filter_map(freeze).collect())
+        })
+        .await
+    }
+
     /// Parts waiting or under way, and the age of the oldest.
     pub async fn outbox_depth(&self, account: AccountId) -> Result<(i64, Duration), StoreError> {
         self.within(async {

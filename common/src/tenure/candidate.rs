@@ -51,13 +51,8 @@ impl Candidate {
             standing: sender,
             woken: woken.clone(),
         };
-        let (link, ending) = (ensemble.link(), shutdown.clone());
-        shutdown.spawn(async move {
-            tokio::select! {
-                () = line.stand(link, orders) => {}
-                () = ending.wait() => {}
-            }
-        });
+        // Ends, and leaves the line, when the last clone of the candidate is gone.
+        shutdown.spawn(line.stand(ensemble.link(), orders));
         Self { standing, woken, order: Arc::new(order) }
     }
 
@@ -115,10 +110,17 @@ struct Line {
 }
 
 impl Line {
-    async fn stand(&self, mut link: watch::Receiver<Link>, mut orders: watch::Receiver<Order>) {
+    async fn stand(self, mut link: watch::Receiver<Link>, mut orders: watch::Receiver<Order>) {
         loop {
             self.set(Standing::Unknown);
-            let Ok(current) = link.wait_for(|link| link.connected).await.map(|link| link.clone()) else { return };
+            let current = tokio::select! {
+                found = link.wait_for(|link| link.connected) => found.map(|link| link.clone()),
+                gone = orders.changed() => match gone {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            };
+            let Ok(current) = current else { return };
             let Some(client) = current.client else { continue };
             let lost = async {
                 let mut link = link.clone();
@@ -135,10 +137,14 @@ impl Line {
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 },
                 () = lost => {}
-                // A channel that is closed means that the process ends; whoever spawned us ends us.
-                Ok(()) = orders.changed() => if let Some(node) = own.get() {
-                    // At once: whoever is next waits for just this.
-                    let _ = bounded(client.delete(node, None)).await;
+                order = orders.changed() => {
+                    if let Some(node) = own.get() {
+                        // At once: whoever is next waits for just this.
+                        let _ = bounded(client.delete(node, None)).await;
+                    }
+                    if order.is_err() {
+                        return;
+                    }
                 }
             }
         }

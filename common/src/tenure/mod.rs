@@ -233,7 +233,12 @@ impl Tenures {
             }
         }
         self.gave_up = Some((tenure.epoch, Moment::now() + self.timeout));
-        self.candidate.step_back();
+        // During the tenure nobody has looked.
+        self.pulse = Pulse::new();
+        match self.shutdown.has_begun() {
+            true => self.candidate.stand_if(false),
+            false => self.candidate.step_back(),
+        }
     }
 }
 
@@ -274,7 +279,6 @@ impl Renewal {
 
     fn heard(&self, renewed: Renewed) {
         self.candidate.stand_if(true);
-        self.renewed.send_replace(true);
         if sabotaged(Sabotage::PermissionByZooKeeper) {
             if self.candidate.standing() == Standing::Behind {
                 self.ending.begin();
@@ -282,15 +286,16 @@ impl Renewal {
             return; // goes on for as long as it believes in its node
         }
         match renewed {
-            Renewed::Ours => {}
-            Renewed::HandOver => {
+            Renewed::Ours => drop(self.renewed.send_replace(true)),
+            Renewed::HandOver if !self.ending.has_begun() => {
                 tracing::info!(epoch = self.epoch.0, "asked to hand over");
                 self.ending.begin();
             }
-            Renewed::Lost => {
+            Renewed::Lost if !self.over.has_begun() => {
                 tracing::warn!(epoch = self.epoch.0, "the tenure is over: another connector has raised the epoch");
                 self.ending.begin();
             }
+            Renewed::HandOver | Renewed::Lost => {}
         }
     }
 }

@@ -75,7 +75,7 @@ impl Attempt {
                     }
                     cost += call.cost;
                     if cost > spent {
-                        if let Err(error) = self.spend(cost).await {
+                        if let Err(error) = self.spend(cost, &message.chat_key).await {
                             locked(&self.limiter).unused(taken);
                             return Err(error);
                         }
@@ -113,9 +113,9 @@ impl Attempt {
     }
 
     /// Writes down, before it happens, that this attempt takes so many slots: a successor counts them.
-    async fn spend(&self, cost: usize) -> Result<(), SendError> {
+    async fn spend(&self, cost: usize, chat_key: &str) -> Result<(), SendError> {
         let part = &self.part;
-        match self.sender.database.spend(self.sender.account.id, part.id, part.n, cost).await {
+        match self.sender.database.spend(self.sender.account.id, part.id, part.n, cost, chat_key).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(SendError::NotSent("the attempt has been decided meanwhile".to_owned())),
             Err(error) => Err(SendError::NotSent(format!("a further exchange could not be recorded: {error}"))),

@@ -56,13 +56,15 @@ impl Waiting {
 }
 
 impl Backlog {
-    /// Puts a head in, in place of the one known of its chat and lane.
+    /// Puts a head in, in place of the one known of its chat and lane; one that is known keeps its place.
     pub(super) fn put(&mut self, head: Head) {
         let due = (!head.due_in.is_zero()).then(|| Moment::now() + head.due_in);
+        let lane = self.lane(head.lane);
         match head.queued {
-            true => self.lane(head.lane).put(head, due),
+            true if due.is_none() && lane.heads.get(&head.chat).is_some_and(|(known, _)| known.id == head.id) => {}
+            true => lane.put(head, due),
             // Under way: by us, then its end tells; or by the tenure before, then its chat waits for the outcome.
-            false => drop(self.lane(head.lane).remove(head.chat)),
+            false => drop(lane.remove(head.chat)),
         }
     }
 
@@ -207,6 +209,17 @@ mod tests {
         assert_eq!((order(&mut backlog, 9), backlog.next_due()), (vec![3], Some(soon)));
         backlog.postpone(head(1, Lane::Interactive, 1), Moment::now());
         assert_eq!(order(&mut backlog, 9), [1], "due again");
+    }
+
+    #[test]
+    fn a_look_does_not_hurry_what_was_postponed() {
+        let mut backlog = Backlog::default();
+        let later = Moment::now() + Duration::from_secs(3600);
+        backlog.postpone(head(1, Lane::Bulk, 1), later);
+        backlog.put(head(1, Lane::Bulk, 1));
+        assert_eq!((order(&mut backlog, 9), backlog.next_due()), (vec![], Some(later)));
+        backlog.put(head(2, Lane::Bulk, 1));
+        assert_eq!(order(&mut backlog, 9), [2], "another part is the head now");
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! What has to be read from the outbox, so that the backlog is what the table says.
+//!
+//! A ring asks for what is new. Everything else that can change a head (a resend, a cancel, what an earlier tenure settles late)
+//! is found by looking at everything, which is done once a second, or less often when that takes long.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -13,13 +16,36 @@ use super::backlog::Backlog;
 /// may take (`postgres.statement_timeout_ms`, 5 s). A later one is found by the next look at everything.
 const LATE: Duration = Duration::from_secs(6);
 
+/// Something that takes long when much waits, and is done the less often, the longer it takes: a twentieth of the time at most.
+pub(super) struct Seldom {
+    least: Duration,
+    again: Moment,
+}
+
+impl Seldom {
+    pub(super) fn every(least: Duration) -> Self {
+        Self { least, again: Moment::now() }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        !self.again.is_ahead()
+    }
+
+    /// It has been done, and began at `begun`.
+    pub(super) fn done(&mut self, begun: Moment) {
+        self.again = Moment::now() + self.least.max(begun.elapsed() * 20);
+    }
+}
+
 /// What to read next.
 pub(super) struct News {
-    /// Look at everything.
-    all: bool,
     /// Somebody rang: there are new parts.
     rung: bool,
-    /// Chats whose heads may have changed.
+    /// Looks at everything because somebody rang.
+    full: Seldom,
+    /// Looks at everything because time has passed.
+    round: Seldom,
+    /// Chats whose heads have changed.
     asked: HashSet<ChatId>,
     /// The newest part seen, and when.
     seen: VecDeque<(Moment, OutboxId)>,
@@ -27,20 +53,25 @@ pub(super) struct News {
 
 impl Default for News {
     fn default() -> Self {
-        Self { all: true, rung: false, asked: HashSet::new(), seen: VecDeque::new() }
+        let (full, round) = (Seldom::every(Duration::from_millis(50)), Seldom::every(Duration::from_secs(1)));
+        Self { rung: true, full, round, asked: HashSet::new(), seen: VecDeque::new() }
     }
 }
 
 impl News {
-    /// A ring, or a sweep: then everything is looked at.
-    pub(super) fn heard(&mut self, everything: bool) {
+    /// Somebody rang, or could have.
+    pub(super) fn heard(&mut self) {
         self.rung = true;
-        self.all |= everything;
     }
 
-    /// The heads of this chat may have changed.
+    /// The heads of this chat have changed.
     pub(super) fn ask(&mut self, chat: ChatId) {
         self.asked.insert(chat);
+    }
+
+    /// How long until something can be read that is known to be there.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.rung.then(|| self.full.again.remaining())
     }
 
     /// Reads what there is to read; after an error the same is read again.
@@ -50,11 +81,19 @@ impl News {
         account: AccountId,
         backlog: &mut Backlog,
     ) -> Result<(), StoreError> {
-        if self.all || self.rung {
-            let begun = Moment::now();
-            let known = if self.all { OutboxId(0) } else { self.known(begun) };
-            let (heads, newest) = database.heads_since(account, known).await?;
-            (self.all, self.rung) = (false, false);
+        let begun = Moment::now();
+        let known = self.known(begun);
+        let everything = self.round.is_due() || (self.rung && self.full.is_due());
+        if everything || (self.rung && known.0 > 0) {
+            let known = if everything { OutboxId(0) } else { known };
+            let read = database.heads_since(account, known).await;
+            if everything {
+                // After an error, too: what is known can go on meanwhile.
+                self.full.done(begun);
+                self.round.done(begun);
+            }
+            let (heads, newest) = read?;
+            self.rung = false;
             if let Some(newest) = newest {
                 self.seen.push_back((begun, newest));
             }
@@ -74,7 +113,7 @@ impl News {
         Ok(())
     }
 
-    /// Up to which part everything has been seen for sure.
+    /// Up to which part everything has been seen for sure; 0: nothing.
     fn known(&mut self, now: Moment) -> OutboxId {
         let settled = |seen: &(Moment, OutboxId)| seen.0 + LATE <= now;
         while self.seen.len() > 1 && settled(&self.seen[1]) {
@@ -100,5 +139,15 @@ mod tests {
         assert_eq!(news.known(at(10)), OutboxId(20));
         assert_eq!(news.known(at(60)), OutboxId(30));
         assert_eq!(news.seen.len(), 1);
+    }
+
+    #[test]
+    fn what_takes_long_is_done_seldom() {
+        let mut look = Seldom::every(Duration::from_secs(1));
+        assert!(look.is_due());
+        look.done(Moment::now());
+        assert!(!look.is_due() && look.again.remaining() <= Duration::from_secs(1));
+        look.done(Moment::now() - Duration::from_secs(1));
+        assert!(look.again.remaining() > Duration::from_secs(19));
     }
 }

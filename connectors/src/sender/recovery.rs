@@ -16,7 +16,7 @@ impl Sender {
     pub(super) async fn recover(&self, epoch: Epoch, ending: &Shutdown) -> Option<Limiter> {
         while !ending.has_begun() {
             match self.recovered(epoch, ending).await {
-                Ok(limiter) => return Some(limiter),
+                Ok(limiter) => return limiter,
                 Err(error) => {
                     tracing::warn!(%error, "the state of earlier tenures could not be read");
                     ending.pause(Duration::from_millis(300)).await;
@@ -26,7 +26,7 @@ impl Sender {
         None
     }
 
-    async fn recovered(&self, epoch: Epoch, ending: &Shutdown) -> Result<Limiter, StoreError> {
+    async fn recovered(&self, epoch: Epoch, ending: &Shutdown) -> Result<Option<Limiter>, StoreError> {
         let account = self.account.id;
         let mut limiter = Limiter::new(&self.limits);
         let left = loop {
@@ -34,7 +34,7 @@ impl Sender {
             let Some(span) = left.write_by else { break left };
             tracing::info!(ms = span.as_millis() as u64, "waiting for calls of an earlier tenure");
             if !ending.pause(span).await {
-                break left;
+                return Ok(None);
             }
         };
         point("L3");
@@ -43,6 +43,6 @@ impl Sender {
         }
         self.database.open_tenure(account, epoch).await?;
         point("L4");
-        Ok(limiter)
+        Ok(Some(limiter))
     }
 }

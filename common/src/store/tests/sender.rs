@@ -126,12 +126,18 @@ async fn what_an_attempt_spent_is_counted_by_its_successor() {
     f.say(chat, "k1", Lane::Interactive).await;
     let epoch = f.active("a").await;
     assert_eq!(f.claim(epoch, &[1]).await, [1]);
-    assert!(f.database.spend(f.account, OutboxId(1), 1, 3).await.unwrap());
+    assert!(f.database.spend(f.account, OutboxId(1), 1, 3, "moved").await.unwrap());
     let past = f.database.left_behind(f.account, Epoch(2), Duration::from_secs(60)).await.unwrap();
     assert!(past.write_by.is_some_and(|span| span <= SPAN), "of an earlier epoch");
-    assert_eq!(past.slots.iter().map(|exchange| exchange.cost).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        past.slots.iter().map(|exchange| (exchange.cost, exchange.chat_key.as_str())).collect::<Vec<_>>(),
+        [(3, "moved")]
+    );
     let sent = Settlement::Sent { platform_id: "77".to_owned() };
     f.database.settle(f.account, OutboxId(1), 1, &sent).await.unwrap();
-    assert!(!f.database.spend(f.account, OutboxId(1), 1, 4).await.unwrap(), "decided: nothing more may be sent");
+    assert!(
+        !f.database.spend(f.account, OutboxId(1), 1, 4, "moved").await.unwrap(),
+        "decided: nothing more may be sent"
+    );
     f.finish().await;
 }

@@ -38,7 +38,7 @@ pub async fn run(config: &Config, account: &str) -> anyhow::Result<()> {
         }
         anyhow::ensure!(
             begun.elapsed() < PATIENCE && shutdown.pause(Duration::from_millis(20)).await,
-            "{active} has not handed over within {} s: see its log, and `switchboard fleet`",
+            "{active} has not handed over within {} s; it is still asked to. See its log, and `switchboard fleet`",
             begun.elapsed().as_secs()
         );
     };
