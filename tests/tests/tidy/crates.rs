@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tests", &[]),
+    ("tests/model", &[]),
     ("tests/simulators/telegram", &[]),
 ];
 
