@@ -53,7 +53,9 @@ pub async fn handle(
     };
     let params = match body {
         Ok(body) => Params::read(&head.uri, &head.headers, body).await,
-        Err(_) => Err(ApiError::too_large()),
+        Err(error) if is_too_long(&error) => Err(ApiError::too_large()),
+        // The caller left in the middle: the platform was never asked for anything.
+        Err(_) => return Answer::of(&Err(ApiError::too_large())).send(&connection).await,
     };
     let method = methods::find(&name);
     let polled = method.is_some_and(|method| method.run.is_none());
@@ -67,6 +69,11 @@ pub async fn handle(
     let running = tokio::spawn(exchange.run(call, seed, simulator.reply_delay));
     let (answer, _open) = running.await.expect("an exchange does not panic");
     answer.send(&connection).await
+}
+
+/// Whether a body was refused for its length; otherwise it ended before its end.
+fn is_too_long(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.to_string() == "length limit exceeded")
 }
 
 /// Token and method of a path. Tokens hold a colon, which some clients escape.
