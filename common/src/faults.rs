@@ -111,6 +111,8 @@ mod on {
         let own = rustix::process::getpid();
         if crash.stop {
             rustix::process::kill_process(own, rustix::process::Signal::STOP).expect("kill -STOP");
+            // Another thread may be the one to take the signal: this one must not run on until all are stopped.
+            std::thread::sleep(std::time::Duration::from_millis(200));
             return;
         }
         rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("kill -9");
