@@ -14,6 +14,11 @@ use switchboard_common::service::clock::Moment;
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
 const ANSWER_MAX: usize = 8 << 20;
 
+/// A deadline noticed so late was slept through: the process was stopped, or its machine suspended.
+const STOPPED: Duration = Duration::from_millis(100);
+/// Then what was being written goes out only now, and so long its answer is waited for: it is evidence.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The process's HTTP client.
 #[derive(Clone)]
 pub struct Http {
@@ -106,7 +111,12 @@ impl Http {
                 response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
             read_bounded(response).await.map(|body| HttpAnswer { status, retry_after, body })
         };
-        match tokio::time::timeout(deadline.answer_by.remaining(), exchange).await {
+        let mut exchange = std::pin::pin!(exchange);
+        let mut ended = tokio::time::timeout(deadline.answer_by.remaining(), &mut exchange).await;
+        if ended.is_err() && deadline.answer_by.elapsed() > STOPPED && written.load(Ordering::SeqCst) {
+            ended = tokio::time::timeout(GRACE, &mut exchange).await;
+        }
+        match ended {
             Ok(Ok(answer)) => Ok(answer),
             failed => {
                 let why = match failed {
