@@ -1,13 +1,14 @@
-//! A fleet of one account: Postgres, ZooKeeper, the simulator, a connector, chatservers.
+//! A fleet of one account: Postgres, ZooKeeper, the simulator, its connectors, chatservers.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::deed::ACCOUNT;
-use super::servers::free_port;
-use super::{Postgres, Process, Settings, Simulator, Witness, ZooKeeper, dump, until};
+use super::links::Links;
+use super::{Onlooker, Postgres, Process, Settings, Simulator, Witness, ZooKeeper, dump, free_port, until};
 use crate::agent::{Agent, AgentOptions};
 use crate::checker::{self, Expectations, Report};
 use crate::observer::{SharedLog, WriteLog};
@@ -17,14 +18,25 @@ use crate::observer::{SharedLog, WriteLog};
 pub struct FleetOptions {
     /// Name of the run's folder.
     pub name: &'static str,
+    /// Connectors of the account.
+    pub connectors: usize,
+    /// ZooKeeper servers: one, or three.
+    pub zookeepers: usize,
+    /// Links that can be cut: from each connector to Postgres and ZooKeeper, from all to the platform, and between
+    /// the ZooKeeper servers.
+    pub cuts: bool,
     /// Chatservers.
     pub chatservers: usize,
     /// `doorbell.sweep_ms`.
     pub sweep_ms: u64,
+    /// `connector.write_by_ms`.
+    pub write_by_ms: u64,
     /// `connector.answer_by_ms`.
     pub answer_by_ms: u64,
     /// How long the simulator takes to answer, milliseconds.
     pub reply_delay_ms: u64,
+    /// By how much a call's way to the simulator varies, milliseconds.
+    pub arrival_jitter_ms: u64,
     /// `SWITCHBOARD_SABOTAGE` for every process.
     pub sabotage: Option<&'static str>,
 }
@@ -32,7 +44,24 @@ pub struct FleetOptions {
 impl FleetOptions {
     /// The usual fleet.
     pub fn new(name: &'static str) -> Self {
-        Self { name, chatservers: 2, sweep_ms: 10_000, answer_by_ms: 4_000, reply_delay_ms: 5, sabotage: None }
+        Self {
+            name,
+            connectors: 1,
+            zookeepers: 1,
+            cuts: false,
+            chatservers: 2,
+            sweep_ms: 10_000,
+            write_by_ms: 1_500,
+            answer_by_ms: 4_000,
+            reply_delay_ms: 5,
+            arrival_jitter_ms: 0,
+            sabotage: None,
+        }
+    }
+
+    /// The usual fleet with an active connector and a standby.
+    pub fn pair(name: &'static str) -> Self {
+        Self { connectors: 2, ..Self::new(name) }
     }
 }
 
@@ -51,18 +80,26 @@ pub struct Fleet {
     pub agents_log: SharedLog,
     /// `nemesis.jsonl`.
     pub nemesis: SharedLog,
+    /// Looks at the lease.
+    pub onlooker: Onlooker,
+    /// What can be cut.
+    pub links: Option<Links>,
+    /// Environment of each connector, kept when it is started again.
+    pub surroundings: Vec<HashMap<String, String>>,
+    pub(super) crash_witness: PathBuf,
+    pub(super) connectors: Vec<Option<Process>>,
     settings: Settings,
     options: FleetOptions,
+    /// The connectors', then the chatservers'.
     admin_ports: Vec<u16>,
     chat_ports: Vec<u16>,
-    connector: Option<Process>,
     chatservers: Vec<Option<Process>>,
     faults: u64,
     simulator: Option<Process>,
 }
 
 /// T of the scenarios, milliseconds: takeovers are not what most of them wait for.
-const SESSION_TIMEOUT_MS: u64 = 2000;
+pub const SESSION_TIMEOUT_MS: u64 = 2000;
 
 impl Fleet {
     /// Starts it, with the queue `support`, the account `support` and agents `anna`, `boris`, `clara`, `daria`.
@@ -72,17 +109,26 @@ impl Fleet {
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("the runs' folder can be written");
         let postgres = Postgres::start(&settings, &dir);
-        let zookeeper = ZooKeeper::start(&settings, &dir).await;
+        let zookeeper = ZooKeeper::start(&settings, &dir, options.zookeepers, options.cuts).await;
         let platform_port = free_port();
+        let links = match options.cuts {
+            true => Some(Links::between(&options, &postgres, &zookeeper, platform_port).await),
+            false => None,
+        };
+        let surroundings = |number| links.as_ref().map(|links| links.surroundings(number)).unwrap_or_default();
         let nemesis = WriteLog::create(&dir.join("nemesis.jsonl")).expect("a fresh run");
         nemesis.write_clock();
         let mut fleet = Self {
             platform: Simulator::new(platform_port),
             agents_log: WriteLog::create(&dir.join("agent.jsonl")).expect("a fresh run"),
             nemesis,
-            admin_ports: (0..=options.chatservers).map(|_| free_port()).collect(),
+            onlooker: Onlooker::new(postgres.url()),
+            surroundings: (0..options.connectors).map(surroundings).collect(),
+            links,
+            crash_witness: dir.join("crash-witness"),
+            connectors: (0..options.connectors).map(|_| None).collect(),
+            admin_ports: (0..options.connectors + options.chatservers).map(|_| free_port()).collect(),
             chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
-            connector: None,
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
             simulator: None,
@@ -98,7 +144,9 @@ impl Fleet {
         for number in 0..fleet.options.chatservers {
             fleet.start_chatserver(number, &[]).await;
         }
-        fleet.start_connector(&[]).await;
+        for number in 0..fleet.options.connectors {
+            fleet.start_connector(number, &[]).await;
+        }
         fleet
     }
 
@@ -111,6 +159,9 @@ impl Fleet {
             .args(["--reply-delay-ms", &self.options.reply_delay_ms.to_string()])
             .arg("--log")
             .arg(self.dir.join("mock.jsonl"));
+        if self.options.arrival_jitter_ms > 0 {
+            command.args(["--arrival-jitter-ms", &self.options.arrival_jitter_ms.to_string()]);
+        }
         self.simulator = Some(Process::start("simulator", &self.dir, command));
         until("the simulator", 10, async || alive(port, "/livez").await.then_some(())).await;
     }
@@ -120,15 +171,16 @@ impl Fleet {
         std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
         std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
         let config = format!(
-            "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"127.0.0.1:{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
+            "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
-             [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = 1500\nretry_first_ms = 200\n\
+             [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = {}\nretry_first_ms = 200\n\
              [chatserver]\norigins = \"{}\"\n",
             self.postgres.url(),
-            self.zookeeper.port,
+            self.zookeeper.connect(),
             options.sweep_ms,
             self.dir.join("hs256").display(),
             options.answer_by_ms,
+            options.write_by_ms,
             self.platform.base()
         );
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
@@ -138,7 +190,8 @@ impl Fleet {
         self.operate(&["migrate"]);
         self.operate(&["queue", "add", "support"]);
         let token = format!("token=file:{}", self.dir.join("token").display());
-        let base = format!("base_url={}", self.platform.base());
+        let platform = self.links.as_ref().map(|links| format!("http://127.0.0.1:{}", links.platform.port()));
+        let base = format!("base_url={}", platform.as_deref().unwrap_or(self.platform.base()));
         self.operate(&[
             "account",
             "add",
@@ -157,7 +210,7 @@ impl Fleet {
         }
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.settings.switchboard);
         command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
         if let Some(sabotage) = self.options.sabotage {
@@ -172,32 +225,17 @@ impl Fleet {
     ///
     /// When it fails.
     pub fn operate(&self, arguments: &[&str]) -> String {
-        let output = self.command().args(arguments).output().expect("the executable runs");
+        // The observers go on meanwhile.
+        let output = tokio::task::block_in_place(|| self.command().args(arguments).output());
+        let output = output.expect("the executable runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "switchboard {arguments:?}: {errors}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Starts the connector, with further environment (crash points); returns once it is ready.
-    pub async fn start_connector(&mut self, environment: &[(&str, &str)]) {
-        let admin = self.admin_ports[0];
-        let mut command = self.command();
-        command.envs(environment.iter().copied());
-        command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
-        self.connector = Some(Process::start("connector", &self.dir, command));
-        until("the connector to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
-    }
-
-    /// Waits until the connector is the active one.
-    pub async fn connector_active(&self) {
-        let admin = self.admin_ports[0];
-        until("the connector to be active", 30, async || (readiness(admin).await?["role"] == "active").then_some(()))
-            .await;
-    }
-
     /// Starts a chatserver; returns once it is ready.
     pub async fn start_chatserver(&mut self, number: usize, environment: &[(&str, &str)]) {
-        let (admin, port) = (self.admin_ports[number + 1], self.chat_ports[number]);
+        let (admin, port) = (self.admin_ports[self.connectors.len() + number], self.chat_ports[number]);
         let name = format!("cs{number}");
         let mut command = self.command();
         command.envs(environment.iter().copied());
@@ -207,15 +245,6 @@ impl Fleet {
         until("a chatserver to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
     }
 
-    /// The connector's process.
-    ///
-    /// # Panics
-    ///
-    /// When it was never started.
-    pub fn connector(&mut self) -> &mut Process {
-        self.connector.as_mut().expect("the connector was started")
-    }
-
     /// A chatserver's process.
     ///
     /// # Panics
@@ -223,14 +252,6 @@ impl Fleet {
     /// When it was never started.
     pub fn chatserver(&mut self, number: usize) -> &mut Process {
         self.chatservers[number].as_mut().expect("the chatserver was started")
-    }
-
-    /// kill -9 of the connector and its restart at once, written down.
-    pub async fn kill_connector(&mut self) {
-        let begun = crate::observer::boottime_ns();
-        self.connector().kill();
-        self.start_connector(&[]).await;
-        self.fault("kill", "connector:support", begun);
     }
 
     /// kill -9 of a chatserver and its restart at once, written down.
@@ -243,11 +264,17 @@ impl Fleet {
 
     /// Writes down a fault that began at `begun` and is over now.
     pub fn fault(&mut self, kind: &str, target: &str, begun: i64) {
+        self.fault_of(kind, target, begun, None);
+    }
+
+    /// The same; `holder` is the concerned connector's name in the lease.
+    pub(super) fn fault_of(&mut self, kind: &str, target: &str, begun: i64, holder: Option<String>) {
         self.faults += 1;
         let ended = crate::observer::boottime_ns();
         self.nemesis.write(
             "fault",
-            json!({"id": self.faults.to_string(), "kind": kind, "target": target, "t0": begun, "t1": ended}),
+            json!({"id": self.faults.to_string(), "kind": kind, "target": target, "t0": begun, "t1": ended,
+                   "holder": holder}),
         );
     }
 
@@ -256,7 +283,11 @@ impl Fleet {
         self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
     }
 
-    /// What the connector's admin listener answers: status and body.
+    pub(super) fn connector_admin(&self, number: usize) -> u16 {
+        self.admin_ports[number]
+    }
+
+    /// What the first connector's admin listener answers: status and body.
     pub async fn admin(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.admin_ports[0])).await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("text"))
@@ -319,6 +350,7 @@ impl Fleet {
             accounts: [ACCOUNT.to_owned()].into(),
             sweep_s: (self.options.sweep_ms / 1000) as i64 + 1,
             in_flight: Some(8),
+            session_timeout_ms: Some(SESSION_TIMEOUT_MS as i64),
             ..Expectations::default()
         }
     }
@@ -343,8 +375,4 @@ impl Fleet {
 /// Whether something answers 200.
 async fn alive(port: u16, path: &str) -> bool {
     reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.is_ok_and(|answer| answer.status().is_success())
-}
-
-async fn readiness(port: u16) -> Option<Value> {
-    reqwest::get(format!("http://127.0.0.1:{port}/readyz")).await.ok()?.json().await.ok()
 }

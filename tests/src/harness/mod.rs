@@ -3,22 +3,35 @@
 //!
 //! Everything of a run lies in one directory: the observers' logs, the processes' logs, the dump.
 
+mod backlog;
+mod cut;
 mod deed;
 mod dump;
 mod fleet;
+mod links;
+mod onlooker;
+mod pair;
+mod postgres;
 mod process;
-mod servers;
 mod settings;
 mod witness;
 mod workload;
+mod zookeeper;
 
+pub use backlog::{Backlog, Wanted};
+pub use cut::{Cut, Passage};
 pub use deed::Simulator;
-pub use fleet::{Fleet, FleetOptions};
+pub use fleet::{Fleet, FleetOptions, SESSION_TIMEOUT_MS};
+pub use links::{Link, Links};
+pub use onlooker::{LeaseRow, Onlooker};
+pub use pair::connector_name;
+pub use postgres::{Postgres, StopMode};
 pub use process::Process;
-pub use servers::{Postgres, StopMode, ZooKeeper};
 pub use settings::Settings;
+pub use switchboard_common::model::Lane;
 pub use witness::Witness;
 pub use workload::{Desk, Traffic, customer, replies_are_shown};
+pub use zookeeper::ZooKeeper;
 
 /// Repeatable choices (xorshift64*): a seed repeats the schedule, not the interleaving.
 #[derive(Debug)]
@@ -37,6 +50,21 @@ impl Dice {
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % bound.max(1)
     }
+}
+
+/// A port nobody listens on now.
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Lets a fault last: its length is the subject.
+pub async fn lasting(milliseconds: u64) {
+    tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
 }
 
 /// Waits until `holds` says so, asking again every few milliseconds; panics with `what` after `seconds`.

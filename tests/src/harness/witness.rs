@@ -21,6 +21,8 @@ pub struct Witness {
     applied: HashMap<String, u64>,
     /// Updates acknowledged.
     acknowledged: u64,
+    /// When each call's first byte was read.
+    begun: Vec<i64>,
 }
 
 impl Witness {
@@ -33,6 +35,7 @@ impl Witness {
             unacknowledged: HashSet::new(),
             applied: HashMap::new(),
             acknowledged: 0,
+            begun: Vec::new(),
         }
     }
 
@@ -62,6 +65,7 @@ impl Witness {
             }
             "call_open" => {
                 self.open_calls.insert(number("call"));
+                self.begun.push(number("t_first"));
             }
             "call" => {
                 self.open_calls.remove(&number("call"));
@@ -83,6 +87,12 @@ impl Witness {
     pub fn acknowledged(&mut self) -> u64 {
         self.look();
         self.acknowledged
+    }
+
+    /// When the first call after `t` began, if any did.
+    pub fn first_call_after(&mut self, t: i64) -> Option<i64> {
+        self.look();
+        self.begun.iter().copied().filter(|at| *at > t).min()
     }
 
     /// Waits for a moment at which a call is open or a batch was given out and not acknowledged.

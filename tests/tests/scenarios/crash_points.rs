@@ -32,23 +32,16 @@ async fn replied(agent: &Agent, chat: &str) {
     agent.wait_until("the reply to be sent", Duration::from_secs(20), shows(chat, seq, "sent")).await.unwrap();
 }
 
-/// Restarts the connector so that it dies at `point`; returns the witness file's path.
-async fn arm_connector(fleet: &mut Fleet, point: &str) -> String {
-    fleet.connector().stop(15).await;
-    let witness = fleet.dir.join("crash-witness").to_string_lossy().into_owned();
-    let at = format!("{point}:1");
-    fleet.start_connector(&[("SWITCHBOARD_CRASH_AT", &at), ("SWITCHBOARD_CRASH_WITNESS", &witness)]).await;
-    fleet.connector_active().await;
-    witness
+/// Restarts the connector so that it dies at `point`.
+async fn arm_connector(fleet: &mut Fleet, point: &str) {
+    fleet.arm_connector(0, point, "kill").await;
+    fleet.active().await;
 }
 
-/// Waits for the death, sees that it was the point and nothing else, and starts the connector again.
-async fn died_at(fleet: &mut Fleet, point: &str, witness: &str) {
-    fleet.connector().ended(30).await;
-    let said = std::fs::read_to_string(witness).unwrap_or_else(|error| panic!("{point} was not hit: {error}"));
-    assert_eq!(said.trim(), format!("{point}:1"));
-    fleet.nemesis.write("crash_point", json!({"proc": "connector:support", "name": point, "hit": 1}));
-    fleet.start_connector(&[]).await;
+/// Waits for the death and starts the connector again.
+async fn died_at(fleet: &mut Fleet, point: &str) {
+    fleet.died_at(0, point).await;
+    fleet.start_connector(0, &[]).await;
 }
 
 async fn verdict(fleet: &Fleet, agent: &Agent) -> Report {
@@ -66,9 +59,9 @@ fn shows<'a>(chat: &'a str, seq: i64, state: &'a str) -> impl Fn(&View) -> bool 
 async fn w5_committed_and_not_rung_is_found_by_the_sweep() {
     let (mut fleet, agent, chat) = chat("crash-w5", 2).await;
     replied(&agent, &chat).await;
-    let witness = arm_connector(&mut fleet, "W5").await;
+    arm_connector(&mut fleet, "W5:1").await;
     fleet.platform.message(customer(1), "nobody rings for this [[q2]]").await;
-    died_at(&mut fleet, "W5", &witness).await;
+    died_at(&mut fleet, "W5:1").await;
     let report = verdict(&fleet, &agent).await;
     assert_eq!(report.figures.inbound, 2);
     let found =
@@ -80,9 +73,9 @@ async fn w5_committed_and_not_rung_is_found_by_the_sweep() {
 async fn p4_committed_and_not_acknowledged_comes_again_and_is_stored_once() {
     let (mut fleet, agent, chat) = chat("crash-p4", 2).await;
     replied(&agent, &chat).await;
-    let witness = arm_connector(&mut fleet, "P4").await;
+    arm_connector(&mut fleet, "P4:1").await;
     fleet.platform.message(customer(1), "given twice [[q2]]").await;
-    died_at(&mut fleet, "P4", &witness).await;
+    died_at(&mut fleet, "P4:1").await;
     let report = verdict(&fleet, &agent).await;
     assert_eq!(report.figures.inbound, 2);
     // The committed position is what the next one polls with: nothing is even given again.
@@ -93,10 +86,10 @@ async fn p4_committed_and_not_acknowledged_comes_again_and_is_stored_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s5_written_and_never_answered_is_unconfirmed_and_not_sent_again() {
     let (mut fleet, agent, chat) = chat("crash-s5", 2).await;
-    let witness = arm_connector(&mut fleet, "S5").await;
+    arm_connector(&mut fleet, "S5:1").await;
     fleet.platform.fault("hang_after", 1).await;
     let sent = agent.send(&chat, "k1", "did it arrive? [[r1]]").await.unwrap();
-    died_at(&mut fleet, "S5", &witness).await;
+    died_at(&mut fleet, "S5:1").await;
     let seq = sent["seq"].as_i64().unwrap();
     agent.wait_until("it to be unconfirmed", Duration::from_secs(30), shows(&chat, seq, "unconfirmed")).await.unwrap();
     let report = verdict(&fleet, &agent).await;
@@ -114,9 +107,9 @@ async fn s5_written_and_never_answered_is_unconfirmed_and_not_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s6_answered_and_not_recorded_is_unconfirmed_and_not_sent_again() {
     let (mut fleet, agent, chat) = chat("crash-s6", 2).await;
-    let witness = arm_connector(&mut fleet, "S6").await;
+    arm_connector(&mut fleet, "S6:1").await;
     let sent = agent.send(&chat, "k1", "it did arrive [[r1]]").await.unwrap();
-    died_at(&mut fleet, "S6", &witness).await;
+    died_at(&mut fleet, "S6:1").await;
     let seq = sent["seq"].as_i64().unwrap();
     agent.wait_until("it to be unconfirmed", Duration::from_secs(30), shows(&chat, seq, "unconfirmed")).await.unwrap();
     use switchboard_tests::agent::Decision;

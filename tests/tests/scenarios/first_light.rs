@@ -74,11 +74,11 @@ async fn an_orderly_stop_loses_and_waits_for_nothing() {
         assert!(fleet.chatserver(number).stop(15).await.success());
         fleet.start_chatserver(number, &[]).await;
     }
-    assert!(fleet.connector().stop(15).await.success());
+    assert!(fleet.connector(0).stop(15).await.success());
     // The lease was released: the next one is active without waiting for a session timeout.
     let begun = std::time::Instant::now();
-    fleet.start_connector(&[]).await;
-    fleet.connector_active().await;
+    fleet.start_connector(0, &[]).await;
+    fleet.active().await;
     assert!(begun.elapsed() < Duration::from_secs(2), "a planned handover took {:?}", begun.elapsed());
     agent.send(&chat, "k1", "welcome back [[r1]]").await.unwrap();
     let mut witness = fleet.witness();

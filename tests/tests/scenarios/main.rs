@@ -8,7 +8,9 @@ mod crash_points;
 mod doorbells;
 mod first_light;
 mod kills;
+mod load;
 mod sabotage;
+mod takeover;
 mod two_pages;
 
 use std::sync::Arc;
@@ -17,6 +19,11 @@ use std::time::Duration;
 use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::harness::{Desk, Fleet};
 use tokio::sync::Semaphore;
+
+/// Whether `./dev test --full` asks for the long runs.
+pub fn full() -> bool {
+    std::env::var_os("SWITCHBOARD_TEST_FULL").is_some()
+}
 
 /// Opens a desk for each name; together they accept `replies`.
 pub fn desks(fleet: &Fleet, names: &[&str], replies: usize, seed: u64) -> Vec<Desk> {
@@ -43,6 +50,9 @@ pub async fn taken_chat(fleet: &Fleet, agent: &Agent, customer: i64, text: &str)
     agent.wait_until("the chat to wait", Duration::from_secs(20), waits).await.unwrap();
     let chat = agent.view().waiting().next().unwrap().to_owned();
     agent.take(&chat).await.unwrap();
+    // Until the feed says so it looks as if it were waiting still.
+    let own = |view: &View| view.own().any(|own| own == chat);
+    agent.wait_until("the chat to be taken", Duration::from_secs(20), own).await.unwrap();
     chat
 }
 

@@ -37,12 +37,12 @@ async fn a_chat_is_served_by_hand_through_a_kill() {
     desk.wait_for("document.querySelector('.part[data-state=sent], [data-state=sent]')", SOON).await.unwrap();
 
     // A reply is written while nobody can send it, and goes out when somebody can.
-    fleet.connector().kill();
+    fleet.connector(0).kill();
     phone.type_into("#text", "Thank you! And when will it be here?").await.unwrap();
     phone.click("#send").await.unwrap();
     desk.type_into("#text", "Between two and four this afternoon.").await.unwrap();
     desk.click("#send").await.unwrap();
-    fleet.start_connector(&[]).await;
+    fleet.start_connector(0, &[]).await;
     shows(&phone, "#log", "Between two and four").await;
     shows(&desk, "#log", "when will it be here").await;
 

@@ -8,7 +8,7 @@ const LONG: &[(&str, &str)] = &[];
 /// Where a test sleeps although it does not look again and again for a state, and why.
 const MAY_SLEEP: &[(&str, &str)] = &[
     ("tests/simulators/telegram/tests/rules/limits.rs", "time is the subject: waits exactly as long as it was told to"),
-    ("tests/tests/scenarios/kills.rs", "an outage of a given length is the subject"),
+    ("tests/src/harness/mod.rs", "`lasting`: the length of a fault is the subject"),
 ];
 
 #[test]

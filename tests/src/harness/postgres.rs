@@ -1,21 +1,9 @@
-//! A Postgres and a ZooKeeper of the scenario's own: real servers, real fsync, on free ports.
+//! A Postgres of the scenario's own: a real server, real fsync, on a free port.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use super::{Process, Settings, until};
-
-/// A port nobody listens on now.
-///
-/// # Panics
-///
-/// When there is none.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("loopback has a free port").local_addr().expect("bound").port()
-}
+use super::{Settings, free_port};
 
 /// How Postgres is stopped.
 #[derive(Clone, Copy, Debug)]
@@ -141,59 +129,4 @@ fn run(command: &mut Command, arguments: &[&str]) {
     let status = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).status();
     let status = status.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
     assert!(status.success(), "{:?} {arguments:?}: {status}", command.get_program());
-}
-
-/// A private ZooKeeper.
-#[derive(Debug)]
-pub struct ZooKeeper {
-    classes: String,
-    dir: PathBuf,
-    process: Option<Process>,
-    /// Where it listens, on loopback.
-    pub port: u16,
-}
-
-impl ZooKeeper {
-    /// Starts a server under `dir`.
-    pub async fn start(settings: &Settings, dir: &Path) -> Self {
-        let home = dir.join("zookeeper");
-        std::fs::create_dir_all(&home).expect("the run's folder can be written");
-        let port = free_port();
-        let config = format!(
-            "tickTime=500\nminSessionTimeout=1000\nmaxSessionTimeout=60000\ndataDir={}\nclientPortAddress=127.0.0.1\nclientPort={port}\n\
-             admin.enableServer=false\n4lw.commands.whitelist=srvr\nmaxClientCnxns=0\npreAllocSize=1024\n",
-            home.join("data").display()
-        );
-        std::fs::write(home.join("zoo.cfg"), config).expect("the run's folder can be written");
-        let mut server = Self { classes: settings.zookeeper_classes.clone(), dir: home, process: None, port };
-        server.begin().await;
-        server
-    }
-
-    /// Starts the killed server again, on the same data.
-    pub async fn begin(&mut self) {
-        let mut command = Command::new("java");
-        command
-            .args(["-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &self.classes])
-            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
-            .arg(self.dir.join("zoo.cfg"));
-        self.process = Some(Process::start("server", &self.dir, command));
-        let port = self.port;
-        until("ZooKeeper to serve", 30, async || serves(port).then_some(())).await;
-    }
-
-    /// kill -9.
-    pub fn kill(&mut self) {
-        self.process = None;
-    }
-}
-
-/// `ruok` is answered before the data is loaded; `srvr` names a mode only when it serves.
-fn serves(port: u16) -> bool {
-    let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { return false };
-    let mut answer = String::new();
-    socket.set_read_timeout(Some(Duration::from_secs(1))).is_ok()
-        && socket.write_all(b"srvr").is_ok()
-        && socket.read_to_string(&mut answer).is_ok()
-        && answer.contains("Mode:")
 }

@@ -1,0 +1,153 @@
+//! The connectors of the account: who is active, and what happens to them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::deed::ACCOUNT;
+use super::{Fleet, Process, until};
+use crate::observer::boottime_ns;
+
+/// A frozen process's kernel still accepts connections, and nobody answers them.
+const ANSWER: Duration = Duration::from_millis(500);
+
+impl Fleet {
+    /// Starts a connector, with further environment (crash points); returns once it is ready.
+    pub async fn start_connector(&mut self, number: usize, environment: &[(&str, &str)]) {
+        let admin = self.connector_admin(number);
+        let mut command = self.command();
+        command.envs(self.surroundings[number].clone()).envs(environment.iter().copied());
+        command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
+        self.connectors[number] = Some(Process::start(&format!("connector-{number}"), &self.dir, command));
+        let ready = async || readiness(admin).await?["ready"].as_bool().filter(|ready| *ready);
+        until("the connector to be ready", 30, ready).await;
+    }
+
+    /// Ends a connector in order and starts it again such that it dies, or with `stop` freezes itself, at a point
+    /// (`NAME:N`).
+    pub async fn arm_connector(&mut self, number: usize, point: &str, how: &str) {
+        let witness = self.crash_witness.to_string_lossy().into_owned();
+        let environment =
+            [("SWITCHBOARD_CRASH_AT", point), ("SWITCHBOARD_CRASH_HOW", how), ("SWITCHBOARD_CRASH_WITNESS", &witness)];
+        self.connector(number).stop(15).await;
+        self.start_connector(number, &environment).await;
+    }
+
+    /// A connector's process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn connector(&mut self, number: usize) -> &mut Process {
+        self.connectors[number].as_mut().expect("the connector was started")
+    }
+
+    /// The connector that holds the lease and says that it is active, if there is one.
+    pub async fn active_now(&self) -> Option<usize> {
+        let lease = self.onlooker.lease().await.filter(|lease| !lease.released)?;
+        let number = (0..self.connectors.len()).find(|number| self.pid(*number) == lease.pid)?;
+        (readiness(self.connector_admin(number)).await?["role"] == "active").then_some(number)
+    }
+
+    /// Waits until a connector is the active one.
+    pub async fn active(&self) -> usize {
+        until("a connector to be active", 30, async || self.active_now().await).await
+    }
+
+    /// Waits until a connector is active and all others stand in line behind it.
+    pub async fn paired(&self) -> usize {
+        until("an active connector and its standby", 30, async || {
+            let active = self.active_now().await?;
+            let fleet: Value = serde_json::from_str(&self.operate(&["fleet", "--json"])).ok()?;
+            let line: Vec<&str> = fleet[0]["standby"].as_array()?.iter().filter_map(Value::as_str).collect();
+            let others = (0..self.connectors.len()).filter(|number| *number != active);
+            let all = others.clone().all(|number| line.contains(&self.holder(number).as_str()));
+            // Nobody else: the node of a dead one stands before its successor until its session ends.
+            (all && line.len() == others.count()).then_some(active)
+        })
+        .await
+    }
+
+    /// kill -9 of a connector; returns when it was, by the observers' clock.
+    pub fn kill_connector(&mut self, number: usize) -> i64 {
+        let begun = boottime_ns();
+        self.connector(number).kill();
+        self.connector_fault("kill", number, begun);
+        begun
+    }
+
+    /// SIGSTOP. [`thaw`](Self::thaw) wants the time that this returns.
+    pub fn freeze(&mut self, number: usize) -> i64 {
+        let begun = boottime_ns();
+        self.connector(number).signal(rustix::process::Signal::STOP);
+        begun
+    }
+
+    /// SIGCONT, and the freeze is written down.
+    pub fn thaw(&mut self, number: usize, frozen: i64) {
+        self.connector(number).signal(rustix::process::Signal::CONT);
+        self.connector_fault("freeze", number, frozen);
+    }
+
+    /// Waits until a connector has died at its point, and writes that down.
+    pub async fn died_at(&mut self, number: usize, point: &str) {
+        self.connector(number).ended(30).await;
+        self.point_was_hit(point);
+        self.crash_point(number, point, json!({}));
+    }
+
+    /// Waits until a connector has frozen itself at its point. Returns when that was seen.
+    pub async fn stopped_at(&mut self, number: usize, point: &str) -> i64 {
+        let process = self.connector(number);
+        until(&format!("a stop at {point}"), 30, async || process.is_stopped().then_some(())).await;
+        self.point_was_hit(point);
+        boottime_ns()
+    }
+
+    /// SIGCONT for a connector that froze itself at a point, and the stop is written down.
+    pub fn thaw_at(&mut self, number: usize, point: &str, stopped: i64) {
+        self.connector(number).signal(rustix::process::Signal::CONT);
+        self.crash_point(number, point, json!({"t": stopped, "how": "stop", "t1": boottime_ns()}));
+    }
+
+    fn point_was_hit(&self, point: &str) {
+        let said = std::fs::read_to_string(&self.crash_witness).unwrap_or_default();
+        assert_eq!(said.trim(), point, "{point} was not hit");
+        std::fs::remove_file(&self.crash_witness).expect("the run's folder can be written");
+    }
+
+    fn crash_point(&self, number: usize, point: &str, mut more: Value) {
+        let (name, hit) = point.split_once(':').expect("a point is NAME:N");
+        let hit: i64 = hit.parse().expect("a point is NAME:N");
+        more["proc"] = connector_name(number).into();
+        more["holder"] = self.holder(number).into();
+        (more["name"], more["hit"]) = (name.into(), hit.into());
+        self.nemesis.write("crash_point", more);
+    }
+
+    /// Writes down a fault of one connector that began at `begun` and is over now.
+    pub fn connector_fault(&mut self, kind: &str, number: usize, begun: i64) {
+        self.fault_of(kind, &connector_name(number), begun, Some(self.holder(number)));
+    }
+
+    /// What a connector calls itself in the lease.
+    pub fn holder(&self, number: usize) -> String {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}:{}", host.trim(), self.pid(number).unwrap_or_default())
+    }
+
+    fn pid(&self, number: usize) -> Option<u32> {
+        self.connectors[number].as_ref().map(Process::pid)
+    }
+}
+
+/// A connector's name in `nemesis.jsonl`.
+pub fn connector_name(number: usize) -> String {
+    format!("connector:{ACCOUNT}:{number}")
+}
+
+/// What `/readyz` answers, ready or not.
+pub async fn readiness(port: u16) -> Option<Value> {
+    let client = reqwest::Client::builder().timeout(ANSWER).build().ok()?;
+    client.get(format!("http://127.0.0.1:{port}/readyz")).send().await.ok()?.json().await.ok()
+}
