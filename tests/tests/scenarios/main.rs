@@ -5,8 +5,11 @@
 
 mod bad_input;
 mod crash_points;
+mod cuts;
 mod doorbells;
 mod first_light;
+mod freezes;
+mod handover;
 mod kills;
 mod load;
 mod sabotage;
