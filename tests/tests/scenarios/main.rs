@@ -11,6 +11,8 @@ mod first_light;
 mod freezes;
 mod handover;
 mod kills;
+mod lanes;
+mod limits;
 mod load;
 mod sabotage;
 mod takeover;
