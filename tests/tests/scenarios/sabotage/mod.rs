@@ -1,6 +1,8 @@
 //! A checker that was never seen to fail proves nothing: known bugs, each caught, and the same scenario clean
 //! without the bug.
 
+mod limits;
+mod senders;
 
 use std::time::Duration;
 
