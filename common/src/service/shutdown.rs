@@ -60,6 +60,11 @@ impl Shutdown {
         Self { token: self.token.child_token(), tracker: self.tracker.clone() }
     }
 
+    /// A part that ends only by itself. Its tasks are this one's tasks.
+    pub fn apart(&self) -> Self {
+        Self { token: CancellationToken::new(), tracker: self.tracker.clone() }
+    }
+
     /// Starts a tracked task.
     pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
     where

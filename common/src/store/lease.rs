@@ -17,6 +17,8 @@ pub struct Lease {
     pub holder: Option<String>,
     /// The holder gave it up in order.
     pub released: bool,
+    /// The holder is about to give it up in order, or has.
+    pub handover: bool,
     /// Time since the last renewal by the database's clock; `None` when never renewed.
     pub stale: Option<Duration>,
 }
@@ -109,7 +111,7 @@ impl Database {
             let connection = self.connection().await?;
             let statement = connection
                 .prepare_cached(
-                    "SELECT epoch, holder, released,
+                    "SELECT epoch, holder, released, handover,
                             extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS stale
                        FROM account_lease WHERE account_id = $1",
                 )
@@ -120,6 +122,7 @@ impl Database {
                 epoch: Epoch(row.get("epoch")),
                 holder: row.get("holder"),
                 released: row.get("released"),
+                handover: row.get("handover"),
                 stale: row.get::<_, Option<f64>>("stale").map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
             })
         })
@@ -184,7 +187,7 @@ impl Database {
             let connection = self.connection().await?;
             let changed = connection
                 .execute(
-                    "WITH l AS (UPDATE account_lease SET released = true, handover = false
+                    "WITH l AS (UPDATE account_lease SET released = true
                                  WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING account_id, epoch)
                      UPDATE tenure t SET released_at = clock_timestamp() FROM l WHERE t.account_id = l.account_id AND t.epoch = l.epoch",
                     &[&account.0, &epoch.0],
@@ -196,7 +199,7 @@ impl Database {
         .await
     }
 
-    /// Asks the active to step back; false when nobody holds this epoch any more.
+    /// Says that the active is to step back, to it and to its standby; false when nobody holds this epoch any more.
     pub async fn ask_for_handover(&self, account: AccountId, epoch: Epoch) -> Result<bool, StoreError> {
         self.within(async {
             let connection = self.connection().await?;

@@ -25,7 +25,13 @@
 //! |---|---|---|---|
 //! | lowest | at once | T/2 | `released`, `lowest` |
 //! | ZooKeeper does not tell | at once | 2T | `released`, `anyone` |
-//! | behind another | not before that one had its turn | 2T | `anyone` |
+//! | behind another | not before that one had its turn, unless it steps back | 2T | `anyone` |
+//!
+//! # Stepping back
+//!
+//! An operator's `handover`, or the active itself on SIGTERM, sets a flag in the lease row. The active goes on for T/8, in which
+//! its standby sees the flag and begins to look every few milliseconds. Then the active claims nothing more, waits until no call
+//! of its own can write a byte, and releases: the standby is there within milliseconds.
 //!
 //! # The deadlines
 //!
@@ -67,6 +73,11 @@ use crate::service::shutdown::Shutdown;
 use crate::store::{Database, Lease, Raise, Renewed, StoreError, Way};
 use candidate::{Candidate, Standing};
 
+/// While an incumbent steps back, its standby looks so often,
+const GLANCE: Duration = Duration::from_millis(5);
+/// and for so long; then as usual.
+const ATTENTION: Duration = Duration::from_secs(10);
+
 /// A connector's claim to be active, tenure after tenure.
 pub struct Tenures {
     account: AccountId,
@@ -76,6 +87,8 @@ pub struct Tenures {
     timeout: Duration,
     shutdown: Shutdown,
     pulse: Pulse,
+    /// Since when the incumbent is about to step back.
+    stepping_back: Option<Moment>,
     /// The tenure given up last: another has its turn first, until then.
     gave_up: Option<(Epoch, Moment)>,
 }
@@ -84,7 +97,7 @@ pub struct Tenures {
 pub struct Tenure {
     /// Its number: every write carries it.
     pub epoch: Epoch,
-    /// Ends when the tenure is lost, or is to be handed over, or with the process.
+    /// Ends when the tenure is lost or to be given up.
     pub ending: Shutdown,
     /// Whether the lease could be renewed lately. While it could not, the standby may already be active.
     pub renewed: watch::Receiver<bool>,
@@ -141,7 +154,17 @@ impl Tenures {
     ) -> Self {
         let candidate = Candidate::stand(ensemble, name, &holder, shutdown);
         let shutdown = shutdown.clone();
-        Self { account, holder, database, candidate, timeout, shutdown, pulse: Pulse::new(), gave_up: None }
+        Self {
+            account,
+            holder,
+            database,
+            candidate,
+            timeout,
+            shutdown,
+            pulse: Pulse::new(),
+            stepping_back: None,
+            gave_up: None,
+        }
     }
 
     /// Waits, as standby, for the next tenure; `None` when the process stops first.
@@ -157,9 +180,10 @@ impl Tenures {
                 }
             }
             // A change among the candidates is looked at once, a lease that goes stale within T/8.
+            let soon = self.stepping_back.is_some_and(|since| since.elapsed() < ATTENTION);
             tokio::select! {
                 () = self.candidate.changed() => {}
-                _ = self.shutdown.pause(self.timeout / 8) => {}
+                _ = self.shutdown.pause(if soon { GLANCE } else { self.timeout / 8 }) => {}
             }
         }
         None
@@ -172,6 +196,8 @@ impl Tenures {
             self.database.warm_up(self.account).await?;
         }
         self.candidate.stand_if(true);
+        let stepping_back = self.stepping_back.unwrap_or_else(Moment::now);
+        self.stepping_back = lease.handover.then_some(stepping_back);
         let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
         point("L1");
         let raise = Raise { holder: &self.holder, seen: lease.epoch, way, stale, answering };
@@ -188,7 +214,8 @@ impl Tenures {
             return None;
         }
         let (half, double) = (self.timeout / 2, self.timeout * 2);
-        if (lease.released || lease.stale.is_none()) && standing != Standing::Behind {
+        let its_turn = standing != Standing::Behind || lease.handover;
+        if (lease.released || lease.stale.is_none()) && its_turn {
             return Some((Way::Released, double));
         }
         if answering < half {
@@ -205,7 +232,7 @@ impl Tenures {
         point("L2");
         tracing::info!(epoch = epoch.0, holder = self.holder, "active");
         metrics::counter!(TENURE_CHANGES).increment(1);
-        let ending = self.shutdown.child();
+        let ending = self.shutdown.apart();
         let over = Shutdown::default();
         let (renewed, receiver) = watch::channel(true);
         let renewal = Renewal {
@@ -214,6 +241,7 @@ impl Tenures {
             database: self.database.clone(),
             candidate: self.candidate.clone(),
             timeout: self.timeout,
+            shutdown: self.shutdown.clone(),
             ending: ending.clone(),
             over: over.clone(),
             renewed,
@@ -249,6 +277,7 @@ struct Renewal {
     database: Database,
     candidate: Candidate,
     timeout: Duration,
+    shutdown: Shutdown,
     ending: Shutdown,
     over: Shutdown,
     renewed: watch::Sender<bool>,
@@ -257,11 +286,25 @@ struct Renewal {
 impl Renewal {
     async fn run(self) {
         let mut pulse = Pulse::new();
-        while self.over.pause(self.timeout / 4).await {
+        while !self.over.has_begun() {
+            tokio::select! {
+                _ = self.over.pause(self.timeout / 4) => {}
+                () = self.shutdown.wait(), if !self.ending.has_begun() => {
+                    let told = self.database.ask_for_handover(self.account, self.epoch);
+                    if let Err(error) = bounded(self.timeout / 2, told).await {
+                        tracing::debug!(%error, "a standby could not be told");
+                    }
+                    self.step_back().await;
+                    continue;
+                }
+            }
+            if self.over.has_begun() {
+                return;
+            }
             match bounded(self.timeout / 2, self.database.renew_lease(self.account, self.epoch)).await {
                 Ok(renewed) => {
                     pulse.beats();
-                    self.heard(renewed);
+                    self.heard(renewed).await;
                     if renewed == Renewed::Lost && self.ending.has_begun() {
                         return;
                     }
@@ -277,7 +320,13 @@ impl Renewal {
         }
     }
 
-    fn heard(&self, renewed: Renewed) {
+    /// Goes on until a standby has seen that its turn comes; then the tenure ends.
+    async fn step_back(&self) {
+        self.over.pause(self.timeout / 8 + GLANCE).await;
+        self.ending.begin();
+    }
+
+    async fn heard(&self, renewed: Renewed) {
         self.candidate.stand_if(true);
         if sabotaged(Sabotage::PermissionByZooKeeper) {
             if self.candidate.standing() == Standing::Behind {
@@ -289,7 +338,7 @@ impl Renewal {
             Renewed::Ours => drop(self.renewed.send_replace(true)),
             Renewed::HandOver if !self.ending.has_begun() => {
                 tracing::info!(epoch = self.epoch.0, "asked to hand over");
-                self.ending.begin();
+                self.step_back().await;
             }
             Renewed::Lost if !self.over.has_begun() => {
                 tracing::warn!(epoch = self.epoch.0, "the tenure is over: another connector has raised the epoch");
