@@ -15,6 +15,8 @@ pub struct ChatserverConfig {
     pub origins: Vec<String>,
     /// Bounds of one session.
     pub limits: Limits,
+    /// An account whose lease was not renewed for so long is served by nobody: half a session timeout.
+    pub lease_good_for: Duration,
     /// How long a session may stay away and still resume by its cursors.
     pub feed_retention: Duration,
 }

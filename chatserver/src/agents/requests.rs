@@ -94,7 +94,10 @@ pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Resu
             send(door, &new).await
         }
         Request::Waiting { chat, seq } => {
-            let waiting = database.waiting(agent, ChatId(chat.0), seq).await?.ok_or(Refusal::NotFound)?;
+            let waiting = database
+                .waiting(agent, ChatId(chat.0), seq, door.config.lease_good_for)
+                .await?
+                .ok_or(Refusal::NotFound)?;
             raw(&WaitingJson::of(chat.0, &waiting))
         }
         Request::History { chat, before, limit } => {

@@ -82,6 +82,7 @@ impl Fleet {
             auth: AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] },
             origins: vec!["https://desk.example".to_owned()],
             limits,
+            lease_good_for: Duration::from_secs(5),
             feed_retention: Duration::from_secs(7 * 86_400),
         };
         let shutdown = Shutdown::default();

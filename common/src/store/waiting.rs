@@ -5,6 +5,8 @@
 
 mod estimate;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join;
 use tokio_postgres::Row;
@@ -91,12 +93,12 @@ pub struct WaitingParts {
 /// Parts of one lane of a chat that are looked at; the newest ones, as they are what is on a screen.
 const PARTS: usize = 200;
 
-// $1 chat $2 agent. A lease is renewed every second; after five nobody can be said to serve the account. That the platform
+// $1 chat $2 agent $3 seconds after which a lease that was not renewed is nobody's. That the platform
 // refuses the account is what the last answered call of this tenure says; every call of such an account is repeated soon.
 const FACTS: &str = "
 SELECT c.account_id, c.platform_key, c.customer_id IS NULL AS in_group, a.capabilities->'limits' AS limits,
        clock_timestamp() AS now,
-       coalesce(NOT l.released AND l.renewed_at > clock_timestamp() - interval '5 s', false) AS active,
+       coalesce(NOT l.released AND l.renewed_at > clock_timestamp() - make_interval(secs => $3), false) AS active,
        (SELECT t.outcome FROM attempt t
          WHERE t.account_id = c.account_id AND t.claimed_at > now() - interval '5 min' AND t.epoch = l.epoch
            AND t.outcome IS NOT NULL ORDER BY t.claimed_at DESC LIMIT 1) AS last_outcome,
@@ -148,19 +150,21 @@ pub(super) const HOT: &[&str] = &[FACTS, OPEN, LINES, PAST];
 
 impl Database {
     /// What the open parts of a chat wait for, or with `seq` those of one message. `None`: no such chat, or not the agent's
-    /// to see.
+    /// to see. A lease that has not been renewed for `lease_good_for` is nobody's.
     pub async fn waiting(
         &self,
         agent: &Agent,
         chat: ChatId,
         seq: Option<i64>,
+        lease_good_for: Duration,
     ) -> Result<Option<WaitingParts>, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             let facts = connection.prepare_cached(FACTS).await?;
             let open = connection.prepare_cached(OPEN).await?;
             let newest = seq.unwrap_or(i64::MAX);
-            let facts_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&chat.0, &agent.id.0];
+            let good_for = lease_good_for.as_secs_f64();
+            let facts_values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&chat.0, &agent.id.0, &good_for];
             let open_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&chat.0, &newest];
             let (facts, open) =
                 try_join(connection.query_opt(&facts, &facts_values), connection.query(&open, &open_values)).await?;

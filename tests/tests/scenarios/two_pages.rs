@@ -36,12 +36,14 @@ async fn a_chat_is_served_by_hand_through_a_kill() {
     shows(&phone, "#log", "left our warehouse").await;
     desk.wait_for("document.querySelector('.part[data-state=sent], [data-state=sent]')", SOON).await.unwrap();
 
-    // A reply is written while nobody can send it, and goes out when somebody can.
+    // A reply is written while nobody can send it: the page says so, and it goes out when somebody can.
     fleet.connector(0).kill();
     phone.type_into("#text", "Thank you! And when will it be here?").await.unwrap();
     phone.click("#send").await.unwrap();
     desk.type_into("#text", "Between two and four this afternoon.").await.unwrap();
     desk.click("#send").await.unwrap();
+    shows(&desk, "#log", "nobody serves this account").await;
+    both.screenshot(&fleet.dir.join("nobody.png")).await.unwrap();
     fleet.start_connector(0, &[]).await;
     shows(&phone, "#log", "Between two and four").await;
     shows(&desk, "#log", "when will it be here").await;

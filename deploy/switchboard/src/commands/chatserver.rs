@@ -34,6 +34,7 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
             .map(str::to_owned)
             .collect(),
         limits: Limits { sessions_per_agent: config.chatserver.sessions_per_agent, ..Limits::default() },
+        lease_good_for: Duration::from_millis(config.zookeeper.session_timeout_ms / 2),
         feed_retention: Duration::from_secs(u64::from(config.chatserver.feed_retention_days) * 86_400),
     };
     let process = Process::start(config, &format!("chatserver {name}"), args.admin_listen).await?;
