@@ -189,9 +189,10 @@ impl Change<'_> {
     }
 
     fn kept_from_renewing(&self, fault: &Fault<'_>, t_ns: i64) -> bool {
-        let (from, to) = (fault.seen.max(self.begun), fault.end().min(self.next_begun));
+        let from = fault.seen.max(self.begun);
         let aftermath = fault.end().saturating_add(AFTERMATH * t_ns);
-        // What had lasted T/2 when the next one began lasted long enough, whenever it ended.
-        to - from > t_ns / 2 && self.next_begun <= aftermath
+        // The last renewal lies up to T/4 before the fault: T/2 of staleness are there T/4 after it began.
+        let by_then = fault.end().min(self.next_begun) - from;
+        fault.end() - from > t_ns / 2 && by_then > t_ns / 4 && self.next_begun <= aftermath
     }
 }

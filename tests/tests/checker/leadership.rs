@@ -108,6 +108,8 @@ pub const LEADERSHIP: &[Case] = &[
     ),
     ("cut from Postgres", |run| cut(run, "connector:support:1-postgres", 1_500), &[]),
     ("cut from Postgres for less than T/2", |run| cut(run, "connector:support:1-postgres", 900), &["LD-3"]),
+    ("cut from Postgres for long, and succeeded T/4 after it began", |run| cut_before(run, 501), &[]),
+    ("cut from Postgres for long, and succeeded before that", |run| cut_before(run, 499), &["LD-3"]),
     ("cut from the platform only", |run| cut(run, "connector:support:1-platform", 9_000), &["LD-3"]),
     ("everybody was cut from the platform", |run| cut(run, "platform", 9_000), &["LD-3"]),
     (
@@ -194,6 +196,14 @@ fn postgres_away(run: &mut Lines, ms: i64) {
 
 fn cut(run: &mut Lines, target: &str, ms: i64) {
     lasting(run, json!({"kind": "cut", "target": target}), ms);
+}
+
+/// Cut for a long time, from so many milliseconds before the lease was raised.
+fn cut_before(run: &mut Lines, ms: i64) {
+    cut(run, "connector:support:1-postgres", 1_500);
+    // It is raised 2.1 s after the fault began.
+    let from = run.like("nemesis", &json!({"ev": "fault"}))[0]["t0"].as_i64().unwrap() + (2_100 - ms) * MS;
+    fault(run, json!({"t0": from, "t1": from + 6_000 * MS}));
 }
 
 fn frozen_for(run: &mut Lines, ms: i64) {
