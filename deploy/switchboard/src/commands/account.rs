@@ -57,13 +57,22 @@ async fn add(
     }
     let known = database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("account {name} has just vanished"))?;
     anyhow::ensure!(
-        known.platform == platform && known.settings == settings,
+        known.platform == platform && is_same(&known.settings, &settings),
         "account {name} is there already, on {} with {}; names cannot be used twice",
         known.platform,
         known.settings
     );
     println!("account {name} is there already");
     Ok(())
+}
+
+/// Whether an account is there as it is wanted; limits that `account limit` has set since stay.
+fn is_same(known: &Value, wanted: &Value) -> bool {
+    let mut known = known.clone();
+    if let (None, Some(options)) = (wanted.get("limits"), known.as_object_mut()) {
+        options.remove("limits");
+    }
+    known == *wanted
 }
 
 fn find(platform: &str) -> anyhow::Result<&'static PlatformSpec> {
@@ -110,7 +119,16 @@ fn parse_limit(text: &str) -> anyhow::Result<Limit> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn limits_set_since_make_no_other_account() {
+        let (plain, limited) = (json!({"token": "a"}), json!({"token": "a", "limits": [1]}));
+        assert!(is_same(&plain, &plain) && is_same(&limited, &plain) && is_same(&limited, &limited));
+        assert!(!is_same(&plain, &limited) && !is_same(&limited, &json!({"token": "b"})));
+    }
 
     #[test]
     fn limits_are_read() {
