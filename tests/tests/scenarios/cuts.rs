@@ -53,11 +53,14 @@ async fn from_zookeepers_leader(fleet: &mut Fleet) {
         fleet.zookeeper.begin_server(active).await;
         fleet.paired().await;
     }
-    assert_eq!(fleet.zookeeper.mode(active).as_deref(), Some("follower"));
+    // A server that has just joined, or has lost its leader, says nothing while it looks for one.
+    let follows = async || fleet.zookeeper.mode(active).filter(|mode| mode == "follower");
+    until("the active's server to follow", 30, follows).await;
     let (before, begun) = (epoch(fleet).await, boottime_ns());
     fleet.zookeeper.isolate(active, Passage::Silent).await;
     lasting(3 * T).await;
-    assert_eq!(fleet.zookeeper.mode(active).as_deref(), Some("follower"), "it still believes in its leader");
+    let follows = async || fleet.zookeeper.mode(active).filter(|mode| mode == "follower");
+    until("the cut-off server to say that it still follows its leader", 2, follows).await;
     goes_on(fleet).await;
     fleet.zookeeper.isolate(active, Passage::Open).await;
     let others: Vec<String> = (0..3).filter(|other| *other != active).map(|other| other.to_string()).collect();
