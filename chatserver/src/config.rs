@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auth::AuthSettings;
+use switchboard_common::access::AuthSettings;
 
 /// Settings of one chatserver.
 #[derive(Clone, Debug)]

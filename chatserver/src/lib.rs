@@ -6,12 +6,10 @@
 //! * `drain`: a doorbell rings or a sweep is due → pending rows become entries of chats' logs and feeds.
 //! * `relay`: the same doorbell → new entries of the feeds that live sessions read → frames.
 //! * `agents`: the websocket: who may come in, requests, frames, pace.
-//! * `auth`: agents' tokens.
 //! * `housekeeping`: what must be done now and then.
 //! * `page`: the small agent page.
 
 mod agents;
-mod auth;
 mod backoff;
 mod config;
 mod drain;
@@ -28,6 +26,7 @@ use anyhow::{Context, anyhow};
 use axum::Router;
 use axum::serve::ListenerExt;
 use futures_util::future::select_all;
+use switchboard_common::access::Verifier;
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::health::Health;
@@ -35,7 +34,6 @@ use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
 use tokio::net::TcpListener;
 
-pub use auth::{AuthKey, AuthSettings, AuthSettingsError, TokenAlgorithm};
 pub use config::{ChatserverConfig, Limits};
 
 use agents::{Door, hub};
@@ -54,7 +52,7 @@ pub async fn run(
     shutdown: Shutdown,
     health: Health,
 ) -> anyhow::Result<()> {
-    let verifier = auth::Verifier::new(&config.auth).context("auth")?;
+    let verifier = Verifier::new(&config.auth).context("auth")?;
     let wakes = Arc::new(Wakes::default());
     let (hub, commands) = hub::channel();
     let door = Arc::new(Door::new(

@@ -5,9 +5,11 @@
 //! * [`doorbell`]: "there is something to read", over ZooKeeper or in memory.
 //! * [`ensemble`]: the ZooKeeper session both stand on.
 //! * [`tenure`]: active or standby, and the epoch.
+//! * [`access`]: tokens, scopes, and the rules of every route and frame.
 //! * [`service`]: config, telemetry, shutdown, health: what every subcommand calls.
 //! * [`faults`]: crash points and sabotage for the fault tests; empty in a release.
 
+pub mod access;
 pub mod doorbell;
 pub mod ensemble;
 pub mod faults;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, Inbound, RawUpdate};
-pub use switchboard_common::model::{Limit, Scope};
+pub use switchboard_common::model::{FileLimits, Limit, Scope};
 
 pub use crate::http::{Deadline, Http};
 
@@ -29,6 +29,8 @@ pub struct PlatformSpec {
     pub limits: &'static [Limit],
     /// Longest text of one part, UTF-16 code units.
     pub text_max_utf16: usize,
+    /// What may be attached; none: nothing.
+    pub files: Option<FileLimits>,
     /// Checks the platform's own settings; use [`open`](Self::open).
     pub open: Open,
 }
@@ -46,7 +48,7 @@ impl PlatformSpec {
             None => self.limits.to_vec(),
         };
         let platform = (self.open)(&own, http)?.into();
-        let capabilities = Capabilities { text_max_utf16: self.text_max_utf16, limits };
+        let capabilities = Capabilities { text_max_utf16: self.text_max_utf16, limits, files: self.files };
         Ok(Opened { platform, capabilities })
     }
 

@@ -50,7 +50,7 @@ pub(super) async fn greet(
         tracing::info!(why = %denied, "a token was refused");
         unauthorized("the token was not accepted")
     })?;
-    let agent = door.database.agent(&identity.agent).await.map_err(unavailable)?;
+    let agent = door.database.agent(&identity.subject).await.map_err(unavailable)?;
     let agent = agent.filter(|agent| agent.enabled).ok_or_else(|| unauthorized("no such agent, or not enabled"))?;
 
     let session = Uuid::now_v7();

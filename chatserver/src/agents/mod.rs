@@ -15,16 +15,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{State, WebSocketUpgrade};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use secrecy::SecretString;
+use switchboard_common::access::{Verifier, bearer};
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
 
-use crate::auth::Verifier;
 use crate::config::ChatserverConfig;
 use crate::wakes::Wakes;
 use hub::Hub;
@@ -78,11 +77,7 @@ async fn upgrade(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: Web
     if upgrade.selected_protocol().is_none() {
         return (StatusCode::BAD_REQUEST, "offer the subprotocol switchboard.v1\n").into_response();
     }
-    let bearer = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .map(|token| SecretString::from(token.trim()));
+    let bearer = bearer(&headers);
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)

@@ -15,6 +15,7 @@ use std::time::Duration;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use switchboard_common::access::{AuthKey, AuthSettings, TokenAlgorithm};
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::model::{
     AccountId, AccountName, Author, Capabilities, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate,
@@ -26,7 +27,7 @@ use switchboard_common::store::{Database, NewAccount};
 use tokio::net::TcpListener;
 
 use self::client::Client;
-use crate::{AuthKey, AuthSettings, ChatserverConfig, Limits, TokenAlgorithm};
+use crate::{ChatserverConfig, Limits};
 
 const SECRET: &str = "a shared secret of more than 32 bytes";
 
@@ -53,7 +54,7 @@ impl Fleet {
             }
         }
         let name = AccountName::new("main").unwrap();
-        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new() };
+        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None };
         let settings = json!({});
         let new = NewAccount {
             name: &name,

@@ -3,14 +3,18 @@
 //! Wire types live at the edges (a platform's `wire.rs`, the agents' protocol, the `item` columns in
 //! `store`), so that a change in here is not a change of what anybody outside was promised.
 
+mod access;
 mod capabilities;
+mod files;
 mod ids;
 mod inbound;
 mod limits;
 mod outbound;
 pub mod text;
 
-pub use capabilities::Capabilities;
+pub use access::{TokenScope, TokenScopes};
+pub use capabilities::{Capabilities, FileLimits};
+pub use files::{Attachment, FileId, FileKind, FileState};
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
 pub use inbound::{Author, ChatKind, ChatRef, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate};
 pub use limits::{Limit, Scope};

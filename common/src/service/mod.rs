@@ -6,5 +6,6 @@ pub mod config;
 pub mod database;
 pub mod health;
 pub mod metrics;
+pub mod problem;
 pub mod shutdown;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{Database, StoreError};
-use crate::model::{AgentId, FeedId, QueueId};
+use crate::model::{AgentId, FeedId, QueueId, TokenScopes};
 
 /// An agent with the feeds their sessions read: their own first, then their queues' by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,17 @@ pub struct AgentRow {
     pub queues: Vec<String>,
 }
 
+/// What decides whether a token's bearer may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentStanding {
+    /// Key.
+    pub id: AgentId,
+    /// Whether they may come in at all.
+    pub enabled: bool,
+    /// What their tokens may be good for at most.
+    pub scopes: TokenScopes,
+}
+
 // One statement, so one snapshot: the heads belong together. `sort` puts the agent's own feed first.
 pub(super) const AGENT: &str = "
 SELECT a.id, a.name, a.display_name, a.enabled, f.id AS feed_id, f.name AS feed_name, f.last_seq, f.pruned_seq,
@@ -116,6 +127,22 @@ impl Database {
             let rows = connection.query(&statement, &[&name]).await?;
             connection.done();
             Ok(agent(&rows))
+        })
+        .await
+    }
+
+    /// Whether an agent may come in, and with which scopes; none: there is no such agent.
+    pub async fn agent_standing(&self, name: &str) -> Result<Option<AgentStanding>, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached("SELECT id, enabled, scopes FROM agent WHERE name = $1").await?;
+            let row = connection.query_opt(&statement, &[&name]).await?;
+            connection.done();
+            Ok(row.map(|row| AgentStanding {
+                id: AgentId(row.get("id")),
+                enabled: row.get("enabled"),
+                scopes: TokenScopes::from_words(row.get::<_, Vec<&str>>("scopes")),
+            }))
         })
         .await
     }

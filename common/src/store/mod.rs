@@ -30,7 +30,7 @@ mod waiting;
 mod work;
 
 pub use accounts::{Account, NewAccount};
-pub use agents::{Agent, AgentFeed, AgentRow, Standing};
+pub use agents::{Agent, AgentFeed, AgentRow, AgentStanding, Standing};
 pub use chats::Refusal;
 pub use connection::{Connection, Database, DatabaseOptions};
 pub use decisions::{Decided, Decision};

@@ -10,6 +10,7 @@ const COMMON: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("store", &["model", "faults"]),
     ("service", &["model", "store"]),
+    ("access", &["model", "store", "service"]),
     ("ensemble", &["service", "faults"]),
     ("doorbell", &["model", "ensemble", "service", "faults"]),
     ("tenure", &["model", "ensemble", "service", "store", "faults"]),

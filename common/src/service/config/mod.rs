@@ -36,6 +36,12 @@ pub struct Config {
     pub auth: Auth,
     /// Serving an account.
     pub connector: Connector,
+    /// Attachments.
+    pub files: Files,
+    /// Everything that is reached from outside.
+    pub public: Public,
+    /// Serving REST.
+    pub loader: Loader,
     /// Serving agents.
     pub chatserver: Chatserver,
 }
@@ -118,13 +124,50 @@ pub struct Auth {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Connector {
+    pub listen: SocketAddr,
+    pub public_url: String,
+    pub proxy: String,
     pub poll_timeout_s: u64,
     pub in_flight: usize,
     pub write_by_ms: u64,
     pub answer_by_ms: u64,
+    pub upload_answer_by_ms: u64,
     pub retry_first_ms: u64,
     pub retry_longest_ms: u64,
     pub give_up_hours: u64,
+}
+
+/// `[files]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Files {
+    pub pool_size: usize,
+    pub link_secret: SecretString,
+    pub link_secret_file: String,
+    pub link_good_for_s: u64,
+    pub orphan_hours: u64,
+    pub at_once: usize,
+}
+
+/// `[public]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Public {
+    pub trusted_proxies: String,
+    pub requests_per_second: u32,
+    pub requests_at_once: u32,
+}
+
+/// `[loader]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Loader {
+    pub listen: SocketAddr,
+    pub replica_url: String,
+    pub exports_at_once: usize,
 }
 
 /// `[chatserver]`
@@ -158,8 +201,11 @@ impl Config {
         if self.connector.write_by_ms < 100 {
             return refuse("connector.write_by_ms", "must be at least 100: a claim and a call must fit into it");
         }
-        if self.connector.answer_by_ms > 600_000 {
-            return refuse("connector.answer_by_ms", "must be at most 600000: limits look ten minutes back");
+        if self.connector.answer_by_ms.max(self.connector.upload_answer_by_ms) > 600_000 {
+            return refuse(
+                "connector",
+                "answer_by_ms and upload_answer_by_ms must be at most 600000: limits look ten minutes back",
+            );
         }
         if self.zookeeper.session_timeout_ms < 500 {
             return refuse("zookeeper.session_timeout_ms", "must be at least 500; 2000 to 10000 is sensible");
@@ -169,6 +215,9 @@ impl Config {
         }
         if self.connector.answer_by_ms < self.connector.write_by_ms {
             return refuse("connector.answer_by_ms", "must not be below connector.write_by_ms");
+        }
+        if self.files.pool_size == 0 || self.files.at_once == 0 || self.loader.exports_at_once == 0 {
+            return refuse("files, loader", "pool_size, at_once and exports_at_once must be at least 1");
         }
         if self.doorbell.sweep_ms == 0 || self.doorbell.sweep_without_zookeeper_ms == 0 {
             return refuse("doorbell", "a sweep interval of 0 would spin; use at least 50");
@@ -193,6 +242,11 @@ impl Config {
             application_name: application_name.to_owned(),
             statement_timeout: Duration::from_millis(postgres.statement_timeout_ms),
         })
+    }
+
+    /// The key of signed links, when one is configured.
+    pub fn link_secret(&self) -> Result<Option<SecretString>, ConfigError> {
+        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
     }
 
     /// The shared key of agents' tokens, when one is configured.

@@ -46,7 +46,7 @@ impl Fixture {
             platform: "telegram",
             queue: "support",
             settings: &json!({}),
-            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new() },
+            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None },
         };
         assert!(database.add_account(&new).await.unwrap());
         let account = database.account(&name).await.unwrap().unwrap().id;

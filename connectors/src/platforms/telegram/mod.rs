@@ -13,13 +13,13 @@ use switchboard_common::model::{Inbound, RawUpdate};
 use switchboard_common::service::config::resolve_secret;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, Http, Limit, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope,
-    SendError, Settings, SettingsError, Step,
+    Answer, Batch, Call, Deadline, FileLimits, Http, Limit, Outbound, ParseError, Platform, PlatformSpec, PollError,
+    Scope, SendError, Settings, SettingsError, Step,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
 /// second over all, one a second in a chat, 20 a minute in a group. Text: `sendMessage`, 1-4096 characters, counted in
-/// UTF-16 code units.
+/// UTF-16 code units. Files: "Sending files", by upload 10 MB photos, 50 MB others; captions 0-1024 characters.
 pub const SPEC: PlatformSpec = PlatformSpec {
     name: "telegram",
     limits: &[
@@ -28,6 +28,7 @@ pub const SPEC: PlatformSpec = PlatformSpec {
         Limit { count: 20, window: Duration::from_secs(60), scope: Scope::Group },
     ],
     text_max_utf16: 4096,
+    files: Some(FileLimits { photo_max_bytes: 10 << 20, file_max_bytes: 50 << 20, caption_max_utf16: 1024 }),
     open,
 };
 

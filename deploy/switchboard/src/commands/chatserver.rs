@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use secrecy::SecretString;
-use switchboard_chatserver::{AuthKey, AuthSettings, ChatserverConfig, Limits, TokenAlgorithm, run as serve};
+use switchboard_chatserver::{ChatserverConfig, Limits, run as serve};
+use switchboard_common::access::AuthSettings;
 use switchboard_common::service::config::Config;
 use tokio::net::TcpListener;
 
@@ -20,11 +20,7 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
     };
     let settings = ChatserverConfig {
         name: name.clone(),
-        auth: AuthSettings {
-            issuer: config.auth.issuer.clone(),
-            audience: config.auth.audience.clone(),
-            keys: keys(config)?,
-        },
+        auth: AuthSettings::of(config)?,
         origins: config
             .chatserver
             .origins
@@ -45,23 +41,4 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
     let served = process.work(serving).await;
     process.end().await;
     served
-}
-
-/// The keys that agents' tokens may be signed with.
-fn keys(config: &Config) -> anyhow::Result<Vec<AuthKey>> {
-    let mut keys = Vec::new();
-    if let Some(material) = config.hs256_secret()? {
-        keys.push(AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material });
-    }
-    let (path, algorithm) = (&config.auth.public_key_file, &config.auth.public_key_algorithm);
-    if !path.is_empty() {
-        let pem = std::fs::read_to_string(path).with_context(|| format!("auth.public_key_file {path}"))?;
-        let algorithm = algorithm.parse().context("auth.public_key_algorithm")?;
-        keys.push(AuthKey { id: None, algorithm, material: SecretString::from(pem) });
-    }
-    anyhow::ensure!(
-        !keys.is_empty(),
-        "set auth.hs256_secret_file or auth.public_key_file: without a key no agent could come in"
-    );
-    Ok(keys)
 }

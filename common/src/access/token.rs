@@ -13,6 +13,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::model::{TokenScope, TokenScopes};
+use crate::service::config::{Config, ConfigError};
+
 /// How far clocks may differ.
 const LEEWAY_S: u32 = 30;
 
@@ -28,6 +31,34 @@ pub struct AuthSettings {
     pub audience: String,
     /// At least one.
     pub keys: Vec<AuthKey>,
+}
+
+impl AuthSettings {
+    /// The section `[auth]`, its secrets read.
+    pub fn of(config: &Config) -> Result<Self, ConfigError> {
+        let mut keys = Vec::new();
+        if let Some(material) = config.hs256_secret()? {
+            keys.push(AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material });
+        }
+        let (path, algorithm) = (&config.auth.public_key_file, &config.auth.public_key_algorithm);
+        if !path.is_empty() {
+            let wrong = |key: &str, why: String| ConfigError::Value { key: key.to_owned(), why };
+            let pem = std::fs::read_to_string(path)
+                .map_err(|error| wrong("auth.public_key_file", format!("{path}: {error}")))?;
+            let algorithm = algorithm
+                .parse()
+                .map_err(|error: AuthSettingsError| wrong("auth.public_key_algorithm", error.to_string()))?;
+            keys.push(AuthKey { id: None, algorithm, material: SecretString::from(pem) });
+        }
+        match keys.is_empty() {
+            false => Ok(Self { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone(), keys }),
+            true => Err(ConfigError::Value {
+                key: "auth".to_owned(),
+                why: "set auth.hs256_secret_file or auth.public_key_file: without a key nobody could come in"
+                    .to_owned(),
+            }),
+        }
+    }
 }
 
 /// A key that tokens may be signed with.
@@ -98,17 +129,19 @@ impl FromStr for TokenAlgorithm {
 
 /// Who a believed token speaks for, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// The agent's name.
-    pub(crate) agent: String,
+pub struct Identity {
+    /// The token's `sub`: an agent's name, or a program's.
+    pub subject: String,
+    /// What it is good for. A token that says nothing of it is an agent's.
+    pub scopes: TokenScopes,
     /// When the session ends, clocks' difference included.
-    pub(crate) until: DateTime<Utc>,
+    pub until: DateTime<Utc>,
 }
 
 /// The token is not believed. Why is nobody's business but the log's; the words quote nothing of the token.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Denied(&'static str);
+pub struct Denied(&'static str);
 
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {
@@ -125,7 +158,7 @@ impl From<Error> for Denied {
 }
 
 /// Checks tokens.
-pub(crate) struct Verifier {
+pub struct Verifier {
     keys: Vec<Key>,
 }
 
@@ -142,11 +175,13 @@ struct Claims {
     #[serde(rename = "iss")]
     _iss: String,
     exp: f64,
+    /// As OAuth has it: words with spaces between (RFC 8693, section 4.2).
+    scope: Option<String>,
 }
 
 impl Verifier {
     /// Reads the keys.
-    pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSettingsError> {
+    pub fn new(settings: &AuthSettings) -> Result<Self, AuthSettingsError> {
         if settings.keys.is_empty() {
             return Err(AuthSettingsError::NoKey);
         }
@@ -168,7 +203,7 @@ impl Verifier {
     }
 
     /// Checks a token.
-    pub(crate) fn verify(&self, token: &str) -> Result<Identity, Denied> {
+    pub fn verify(&self, token: &str) -> Result<Identity, Denied> {
         let header = decode_header(token)?;
         if header.crit.is_some() {
             return Err(Denied("its header has critical fields"));
@@ -189,8 +224,13 @@ impl Verifier {
 fn identity(claims: &Claims) -> Result<Identity, Denied> {
     let expires = DateTime::from_timestamp(claims.exp.ceil() as i64, 0);
     let until = expires.and_then(|at| at.checked_add_signed(TimeDelta::seconds(i64::from(LEEWAY_S))));
+    let scopes = match &claims.scope {
+        Some(words) => TokenScopes::from_words(words.split(' ')),
+        None => TokenScopes::from_iter([TokenScope::Agent]),
+    };
     match (claims.sub.is_empty(), until) {
-        (false, Some(until)) => Ok(Identity { agent: claims.sub.clone(), until }),
+        _ if scopes.is_empty() => Err(Denied("its scope has no word of ours")),
+        (false, Some(until)) => Ok(Identity { subject: claims.sub.clone(), scopes, until }),
         _ => Err(Denied("its sub is empty, or its exp out of range")),
     }
 }
@@ -209,5 +249,5 @@ fn decoding_key(key: &AuthKey) -> Result<DecodingKey, AuthSettingsError> {
 }
 
 #[cfg(test)]
-#[path = "auth_tests.rs"]
+#[path = "token_tests.rs"]
 mod tests;

@@ -1,0 +1,13 @@
+//! Who may do what: tokens, scopes, and one table of rules for every route and frame.
+//!
+//! A token says who calls and with which scopes ([`Verifier`]); a row of [`rules`] says which scopes a route or a frame
+//! lets in ([`Gate`]); which chats an agent sees is decided in the database, by `chat_visible`, and nowhere else.
+
+mod http;
+pub mod rules;
+mod token;
+
+pub use crate::model::{TokenScope, TokenScopes};
+pub use http::{Caller, Gate, bearer};
+pub use rules::{Rule, Surface};
+pub use token::{AuthKey, AuthSettings, AuthSettingsError, Denied, Identity, TokenAlgorithm, Verifier};
