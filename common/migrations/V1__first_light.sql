@@ -316,10 +316,13 @@ CREATE TABLE file (
   retry_at      timestamptz,                                -- inbound: not fetched before
   created_at    timestamptz NOT NULL DEFAULT now(),
   ready_at      timestamptz,
-  PRIMARY KEY (account_id, id),
-  UNIQUE (account_id, agent_id, client_key)
+  PRIMARY KEY (account_id, id)
 );
 CREATE INDEX file_pending ON file (account_id, retry_at NULLS FIRST) WHERE state = 0;
+-- Only what is ready holds its key: of two uploads under one key the first to be whole wins, and a broken one is in nobody's way.
+CREATE UNIQUE INDEX file_key ON file (account_id, agent_id, client_key) WHERE state = 1 AND client_key IS NOT NULL;
+CREATE INDEX file_unfinished ON file (account_id, created_at) WHERE NOT inbound AND state <> 1;
+CREATE INDEX file_uploaded ON file (account_id, ready_at, id) WHERE NOT inbound AND state = 1;
 
 CREATE TABLE file_chunk (
   account_id int NOT NULL,

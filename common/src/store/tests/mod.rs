@@ -6,6 +6,7 @@ mod chats;
 mod decisions;
 mod drain;
 mod feeds;
+mod files;
 mod outbox;
 mod plans;
 mod sender;
