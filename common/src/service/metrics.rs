@@ -58,6 +58,8 @@ names! {
     describe_counter WS_CLOSED = "switchboard_ws_closed_total";
     /// Requests of agents, by type and outcome.
     describe_counter WS_REQUESTS = "switchboard_ws_requests_total";
+    /// Requests and connections that limits per address turned away, by outcome.
+    describe_counter TURNED_AWAY = "switchboard_turned_away_total";
     /// Seconds from an entry's commit time to its frame.
     describe_histogram RELAY = "switchboard_relay_seconds";
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub use secret::{SecretRefError, resolve_secret};
 pub use source::ConfigError;
 
+use crate::access::Addresses;
 use crate::store::DatabaseOptions;
 
 /// The commented default file: every option, its default, a sentence.
@@ -158,6 +159,10 @@ pub struct Public {
     pub trusted_proxies: String,
     pub requests_per_second: u32,
     pub requests_at_once: u32,
+    pub connections: usize,
+    pub sockets_per_address: usize,
+    pub allow: String,
+    pub deny: String,
 }
 
 /// `[loader]`
@@ -225,7 +230,7 @@ impl Config {
         if !self.zookeeper.chroot.starts_with('/') {
             return refuse("zookeeper.chroot", "must start with /");
         }
-        Ok(())
+        Addresses::new(&self.public).map(drop)
     }
 
     /// Options of the database for a process that calls itself `application_name`.
