@@ -41,9 +41,9 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
 const DOWN_PAUSE: Duration = Duration::from_secs(30);
 
 impl Intake {
-    /// Polls for one tenure, until it ends.
-    pub async fn poll(&self, tenure: &Tenure, wait: Duration) {
-        let (epoch, ending) = (tenure.epoch, &tenure.ending);
+    /// Polls for one tenure, until `ending` begins; begins it itself when the tenure is over.
+    pub async fn poll(&self, tenure: &Tenure, ending: &Shutdown, wait: Duration) {
+        let epoch = tenure.epoch;
         let mut renewed = tenure.renewed.clone();
         let mut cursor = self.committed_cursor(ending).await;
         let mut pause = PAUSES.0;

@@ -2,7 +2,8 @@
 //!
 //! A message's way in: [`intake`] (poll → raw update → parse → store → ring). A part's way out: [`sender`]
 //! (due → limiter → claim → step → platform → settle). [`platform`] is the contract each folder of
-//! [`platforms`] fulfils; it knows neither SQL nor ZooKeeper, has no loop and never waits.
+//! [`platforms`] fulfils; it knows neither SQL nor ZooKeeper, has no loop and never waits. What operators change while it
+//! serves is taken up by [`settings`].
 
 mod http;
 pub mod intake;
@@ -11,5 +12,6 @@ pub mod platform;
 pub mod platforms;
 pub mod sender;
 mod serve;
+pub mod settings;
 
 pub use serve::{ConnectorOptions, serve};

@@ -10,11 +10,9 @@ use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, Database};
 use switchboard_common::tenure::Tenures;
 
-use crate::http::Http;
 use crate::intake::Intake;
-use crate::platform::Opened;
-use crate::platforms;
 use crate::sender::{Sender, SenderOptions};
+use crate::settings::{self, Settings};
 
 /// How a connector works.
 #[derive(Clone, Debug)]
@@ -39,42 +37,67 @@ pub async fn serve(
     health: Health,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let spec = platforms::find(&account.platform).ok_or_else(|| {
-        anyhow::anyhow!("account {}: this version knows no platform \"{}\"", account.name, account.platform)
-    })?;
-    let opened = spec.open(&account.settings, Http::new()?);
-    let Opened { platform, capabilities } =
-        opened.map_err(|error| anyhow::anyhow!("account {}: {error}", account.name))?;
-    database.set_capabilities(account.id, &capabilities).await?;
-    let intake = Intake {
-        account: account.clone(),
-        platform: platform.clone(),
-        database: database.clone(),
-        doorbells: doorbells.clone(),
-        health: health.clone(),
-    };
-    let sender = Sender {
-        account: account.clone(),
-        platform,
-        limits: capabilities.limits,
-        database: database.clone(),
-        doorbells: doorbells.clone(),
-        health: health.clone(),
-        options: options.sender,
-    };
-    let mut ears = doorbells.listen_account(&account.name);
-    let identity = (account.id, &account.name);
-    let mut tenures = Tenures::new(identity, options.holder, database, ensemble, options.session_timeout, shutdown);
+    let (id, name) = (account.id, account.name.clone());
+    let mut ears = doorbells.listen_account(&name);
+    let holder = options.holder;
+    let mut tenures =
+        Tenures::new((id, &name), holder, database.clone(), ensemble, options.session_timeout, shutdown);
+    let versions = tenures.versions();
+    let mut settings = settings::follow(account, database.clone(), versions, health.clone(), shutdown).await?;
     health.fact("role", "standby");
     health.set("serving", true, "standby or active");
     while let Some(tenure) = tenures.next().await {
         health.fact("role", "active");
         health.fact("epoch", tenure.epoch.to_string());
         metrics::gauge!(TENURE_ACTIVE).set(1.0);
-        tokio::join!(intake.poll(&tenure, options.poll_wait), sender.run(tenure.epoch, &mut ears, &tenure.ending),);
+        while !tenure.ending.has_begun() {
+            let now = settings.borrow_and_update().clone();
+            let intake = Intake {
+                account: now.account.clone(),
+                platform: now.platform.clone(),
+                database: database.clone(),
+                doorbells: doorbells.clone(),
+                health: health.clone(),
+            };
+            let sender = Sender {
+                account: now.account.clone(),
+                platform: now.platform.clone(),
+                limits: now.capabilities.limits.clone(),
+                database: database.clone(),
+                doorbells: doorbells.clone(),
+                health: health.clone(),
+                options: options.sender.clone(),
+            };
+            // Ends with the tenure, or earlier: new settings begin as a tenure does, with a limiter rebuilt from the tables.
+            let ending = tenure.ending.child();
+            let polling = intake.poll(&tenure, &ending, options.poll_wait);
+            let sending = sender.run(tenure.epoch, &mut ears, &ending);
+            let (.., changed) = tokio::join!(polling, sending, changed(&mut settings, &ending));
+            if !changed {
+                break;
+            }
+        }
         metrics::gauge!(TENURE_ACTIVE).set(0.0);
         health.fact("role", "standby");
         tenures.release(tenure).await;
     }
     Ok(())
+}
+
+/// Whether new settings are what ends the work: begins its end when there are any.
+async fn changed(settings: &mut Settings, ending: &Shutdown) -> bool {
+    let new = async {
+        if settings.changed().await.is_err() {
+            // Nobody follows the settings any more: the process stops, and says itself when the tenure ends.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = ending.wait() => false,
+        () = new => {
+            ending.begin();
+            true
+        }
+    }
 }

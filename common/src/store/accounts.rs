@@ -20,6 +20,8 @@ pub struct Account {
     pub settings: Value,
     /// Whether it may be served.
     pub enabled: bool,
+    /// Grows with every change an operator makes.
+    pub version: i64,
 }
 
 /// An account to be made.
@@ -46,10 +48,11 @@ fn account(row: &tokio_postgres::Row) -> Result<Account, StoreError> {
         queue_id: QueueId(row.get("queue_id")),
         settings: row.get("settings"),
         enabled: row.get("enabled"),
+        version: row.get("version"),
     })
 }
 
-const COLUMNS: &str = "id, name, platform, queue_id, settings, enabled";
+const COLUMNS: &str = "id, name, platform, queue_id, settings, enabled, version";
 
 impl Database {
     /// All accounts by name.

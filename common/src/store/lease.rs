@@ -21,6 +21,10 @@ pub struct Lease {
     pub handover: bool,
     /// Time since the last renewal by the database's clock; `None` when never renewed.
     pub stale: Option<Duration>,
+    /// Whether anybody may hold it: the account is not disabled.
+    pub enabled: bool,
+    /// Which version of the account's settings is the newest.
+    pub version: i64,
 }
 
 /// Which rule lets a candidate raise the epoch; the protocol is `tenure`'s.
@@ -63,8 +67,13 @@ pub struct Raise<'a> {
 /// What an incumbent learns when it renews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewed {
-    /// Go on.
-    Ours,
+    /// Go on, by this version of the account's settings.
+    Ours {
+        /// The newest.
+        version: i64,
+    },
+    /// An operator has disabled the account: nobody goes on.
+    Disabled,
     /// An operator asks for a handover: step back.
     HandOver,
     /// The tenure is over.
@@ -111,9 +120,9 @@ impl Database {
             let connection = self.connection().await?;
             let statement = connection
                 .prepare_cached(
-                    "SELECT epoch, holder, released, handover,
-                            extract(epoch FROM clock_timestamp() - renewed_at)::float8 AS stale
-                       FROM account_lease WHERE account_id = $1",
+                    "SELECT l.epoch, l.holder, l.released, l.handover, a.enabled, a.version,
+                            extract(epoch FROM clock_timestamp() - l.renewed_at)::float8 AS stale
+                       FROM account_lease l JOIN account a ON a.id = l.account_id WHERE l.account_id = $1",
                 )
                 .await?;
             let row = connection.query_one(&statement, &[&account.0]).await?;
@@ -124,6 +133,8 @@ impl Database {
                 released: row.get("released"),
                 handover: row.get("handover"),
                 stale: row.get::<_, Option<f64>>("stale").map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+                enabled: row.get("enabled"),
+                version: row.get("version"),
             })
         })
         .await
@@ -148,22 +159,24 @@ impl Database {
         .await
     }
 
-    /// Renews the tenure.
+    /// Renews the tenure, and learns what operators want of the account.
     pub async fn renew_lease(&self, account: AccountId, epoch: Epoch) -> Result<Renewed, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             let statement = connection
                 .prepare_cached(
-                    "UPDATE account_lease SET renewed_at = clock_timestamp()
-                      WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING handover",
+                    "UPDATE account_lease l SET renewed_at = clock_timestamp() FROM account a
+                      WHERE l.account_id = $1 AND l.epoch = $2 AND NOT l.released AND a.id = l.account_id
+                  RETURNING l.handover, a.enabled, a.version",
                 )
                 .await?;
             let row = connection.query_opt(&statement, &[&account.0, &epoch.0]).await?;
             connection.done();
-            Ok(match row.map(|row| row.get(0)) {
+            Ok(match row {
                 None => Renewed::Lost,
-                Some(true) => Renewed::HandOver,
-                Some(false) => Renewed::Ours,
+                Some(row) if !row.get::<_, bool>("enabled") => Renewed::Disabled,
+                Some(row) if row.get("handover") => Renewed::HandOver,
+                Some(row) => Renewed::Ours { version: row.get("version") },
             })
         })
         .await

@@ -33,6 +33,11 @@
 //! its standby sees the flag and begins to look every few milliseconds. Then the active claims nothing more, waits until no call
 //! of its own can write a byte, and releases: the standby is there within milliseconds.
 //!
+//! # A disabled account
+//!
+//! Renewals and candidates read along whether the account is enabled. While it is not, the active releases without waiting for
+//! anybody, no candidate stands in line, and nobody raises.
+//!
 //! # The deadlines
 //!
 //! * **T/4**: the incumbent renews. **T/2** without a renewal: the lease is stale for the lowest candidate.
@@ -91,6 +96,7 @@ pub struct Tenures {
     stepping_back: Option<Moment>,
     /// The tenure given up last: another has its turn first, until then.
     gave_up: Option<(Epoch, Moment)>,
+    versions: watch::Sender<i64>,
 }
 
 /// One term as active.
@@ -164,7 +170,13 @@ impl Tenures {
             pulse: Pulse::new(),
             stepping_back: None,
             gave_up: None,
+            versions: watch::Sender::new(0),
         }
+    }
+
+    /// The newest version of the account's settings, as the lease's reader learns of it by the way; 0: not known yet.
+    pub fn versions(&self) -> watch::Receiver<i64> {
+        self.versions.subscribe()
     }
 
     /// Waits, as standby, for the next tenure; `None` when the process stops first.
@@ -195,7 +207,11 @@ impl Tenures {
         if answering.is_zero() {
             self.database.warm_up(self.account).await?;
         }
-        self.candidate.stand_if(true);
+        noted(&self.versions, lease.version);
+        self.candidate.stand_if(lease.enabled);
+        if !lease.enabled {
+            return Ok(None);
+        }
         let stepping_back = self.stepping_back.unwrap_or_else(Moment::now);
         self.stepping_back = lease.handover.then_some(stepping_back);
         let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
@@ -245,6 +261,7 @@ impl Tenures {
             ending: ending.clone(),
             over: over.clone(),
             renewed,
+            versions: self.versions.clone(),
         };
         self.shutdown.spawn(renewal.run());
         Tenure { epoch, ending, renewed: receiver, over }
@@ -281,6 +298,7 @@ struct Renewal {
     ending: Shutdown,
     over: Shutdown,
     renewed: watch::Sender<bool>,
+    versions: watch::Sender<i64>,
 }
 
 impl Renewal {
@@ -335,7 +353,10 @@ impl Renewal {
             return; // goes on for as long as it believes in its node
         }
         match renewed {
-            Renewed::Ours => drop(self.renewed.send_replace(true)),
+            Renewed::Ours { version } => {
+                self.renewed.send_replace(true);
+                noted(&self.versions, version);
+            }
             Renewed::HandOver if !self.ending.has_begun() => {
                 tracing::info!(epoch = self.epoch.0, "asked to hand over");
                 self.step_back().await;
@@ -344,9 +365,17 @@ impl Renewal {
                 tracing::warn!(epoch = self.epoch.0, "the tenure is over: another connector has raised the epoch");
                 self.ending.begin();
             }
-            Renewed::HandOver | Renewed::Lost => {}
+            Renewed::Disabled if !self.ending.has_begun() => {
+                tracing::warn!(epoch = self.epoch.0, "the account is disabled: its tenure ends");
+                self.ending.begin();
+            }
+            Renewed::HandOver | Renewed::Lost | Renewed::Disabled => {}
         }
     }
+}
+
+fn noted(versions: &watch::Sender<i64>, version: i64) {
+    versions.send_if_modified(|known| std::mem::replace(known, version) != version);
 }
 
 /// A silent database must be noticed in time, however long a statement may take otherwise.

@@ -19,7 +19,6 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             "there is no account \"{name}\": `switchboard account list` shows all, `switchboard account add` makes one"
         )
     })?;
-    anyhow::ensure!(account.enabled, "account \"{name}\" is disabled");
     let options = ConnectorOptions {
         holder: format!("{}:{}", super::host_name(), std::process::id()),
         poll_wait: Duration::from_secs(config.connector.poll_timeout_s),
