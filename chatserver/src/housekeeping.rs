@@ -8,11 +8,11 @@ use switchboard_common::store::{Database, Standing, StoreError};
 use crate::agents::CloseCode;
 use crate::agents::hub::{Hub, Live};
 
-/// An agent who is shut out or loses a queue loses the sessions within this time.
-const STANDING_EVERY: Duration = Duration::from_secs(5);
+/// An agent who is shut out, or loses a queue or a scope, loses the sessions within five seconds: this, and the look.
+const STANDING_EVERY: Duration = Duration::from_secs(4);
 
 /// Sessions' rows are refreshed every so many checks of standing.
-const REFRESH_EVERY: u32 = 6;
+const REFRESH_EVERY: u32 = 8;
 
 /// Rows of a chatserver that was silent for so long are forgotten.
 const SILENCE: Duration = Duration::from_secs(600);
@@ -56,6 +56,7 @@ async fn check_standing(
         let code = match standing {
             // The cursors of all sessions mean nothing any more: they come back, and are told.
             _ if went_backwards => CloseCode::Internal,
+            Some(Standing { enabled: true, scopes, .. }) if *scopes != live.scopes => CloseCode::RoleChanged,
             Some(Standing { enabled: true, feeds, .. }) if *feeds == live.feeds => continue,
             Some(Standing { enabled: true, .. }) => CloseCode::Internal,
             _ => CloseCode::Unauthorized,

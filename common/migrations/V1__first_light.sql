@@ -355,9 +355,10 @@ CREATE TABLE audit (
 );
 CREATE INDEX audit_subject ON audit (subject, id);
 
--- Who may see a chat, decided in this one place: the agent who has it, and the agents of its queue.
+-- Who may see a chat, decided in this one place: the agent who has it, and the agents of its queue. A null viewer is
+-- somebody whose scope lets them see every chat.
 CREATE FUNCTION chat_visible(chat chat, viewer int) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT chat.agent_id IS NOT DISTINCT FROM viewer
+  SELECT viewer IS NULL OR chat.agent_id IS NOT DISTINCT FROM viewer
       OR EXISTS (SELECT 1 FROM agent_queue q WHERE q.agent_id = viewer AND q.queue_id = chat.queue_id)
 $$;
 

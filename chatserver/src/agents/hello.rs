@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use switchboard_common::access::{Caller, TokenScopes, rules};
 use switchboard_common::store::{Agent, StoreError};
 use uuid::Uuid;
 
@@ -19,8 +19,8 @@ use super::protocol::{CloseCode, Code, Cursors, Failure, RequestId, answer};
 pub(super) struct Welcome {
     pub(super) session: Uuid,
     pub(super) agent: Agent,
-    /// When its token expires, by the wall clock.
-    pub(super) until: DateTime<Utc>,
+    /// Whom the token speaks for, until when, and with which scopes.
+    pub(super) caller: Caller,
     pub(super) inlet: Inlet,
     /// What to write before anything from the inlet.
     pub(super) frames: Vec<String>,
@@ -51,7 +51,9 @@ pub(super) async fn greet(
         unauthorized("the token was not accepted")
     })?;
     let agent = door.database.agent(&identity.subject).await.map_err(unavailable)?;
-    let agent = agent.filter(|agent| agent.enabled).ok_or_else(|| unauthorized("no such agent, or not enabled"))?;
+    let caller = Caller::admit(identity, agent.as_ref().map(Agent::standing), &rules::HELLO);
+    let caller = caller.map_err(|refused| unauthorized(&refused.to_string()))?;
+    let agent = agent.ok_or_else(|| unauthorized("there is no agent of this name"))?;
 
     let session = Uuid::now_v7();
     let recovered = cursors.filter(|cursors| usable(cursors, &agent));
@@ -69,7 +71,7 @@ pub(super) async fn greet(
     };
     door.database.open_session(session, agent.id, &door.config.name).await.map_err(unavailable)?;
     let (out, inlet) = outlet(door.config.limits.queue_bytes, door.wakes.clone());
-    let joining = Joining { session, agent: agent.id, feeds: readings, outlet: out };
+    let joining = Joining { session, agent: agent.id, scopes: agent.scopes, feeds: readings, outlet: out };
     match door.hub.join(joining).await {
         Some(true) => {}
         Some(false) => {
@@ -82,9 +84,9 @@ pub(super) async fn greet(
             return Err(farewell(CloseCode::Draining, Failure::new(Code::Unavailable, "this chatserver stops")));
         }
     }
-    let hello = Hello::of(door, session, &agent, resync.is_none());
+    let hello = Hello::of(door, session, &agent, caller.identity.scopes, resync.is_none());
     let frames = [answer(Some(id), Ok(hello))].into_iter().chain(resync).collect();
-    Ok(Welcome { session, agent, until: identity.until, inlet, frames })
+    Ok(Welcome { session, agent, caller, inlet, frames })
 }
 
 /// Takes back what [`greet`] did.
@@ -124,6 +126,7 @@ fn readings(agent: &Agent, cursor: impl Fn(&str, i64) -> Option<i64>) -> Vec<Rea
 struct Hello<'a> {
     session: String,
     agent: AgentJson<'a>,
+    scopes: Vec<&'static str>,
     server: &'a str,
     version: &'static str,
     feed_epoch: i64,
@@ -144,13 +147,14 @@ struct FeedJson {
 }
 
 impl<'a> Hello<'a> {
-    fn of(door: &'a Door, session: Uuid, agent: &'a Agent, recovered: bool) -> Self {
+    fn of(door: &'a Door, session: Uuid, agent: &'a Agent, scopes: TokenScopes, recovered: bool) -> Self {
         let feed = |feed: &'a switchboard_common::store::AgentFeed| {
             (feed.name.as_str(), FeedJson { head: feed.head, recovered })
         };
         Self {
             session: session.to_string(),
             agent: AgentJson { id: agent.id.to_string(), name: &agent.name, display_name: &agent.display_name },
+            scopes: scopes.words().collect(),
             server: &door.config.name,
             version: env!("CARGO_PKG_VERSION"),
             feed_epoch: agent.feed_epoch,

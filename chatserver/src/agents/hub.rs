@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use chrono::Utc;
-use switchboard_common::model::{AgentId, FeedId};
+use switchboard_common::model::{AgentId, FeedId, TokenScopes};
 use switchboard_common::service::metrics;
 use switchboard_common::store::FeedEntry;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +23,8 @@ const COMMANDS: usize = 256;
 pub(crate) struct Joining {
     pub(crate) session: Uuid,
     pub(crate) agent: AgentId,
+    /// Those of the agent's row.
+    pub(crate) scopes: TokenScopes,
     /// What it reads: feed, name, cursor.
     pub(crate) feeds: Vec<Reading>,
     pub(crate) outlet: Outlet,
@@ -41,6 +43,7 @@ pub(crate) struct Reading {
 pub(crate) struct Live {
     pub(crate) session: Uuid,
     pub(crate) agent: AgentId,
+    pub(crate) scopes: TokenScopes,
     pub(crate) feeds: Vec<FeedId>,
 }
 
@@ -103,6 +106,7 @@ pub(crate) struct Sessions {
 
 struct Session {
     agent: AgentId,
+    scopes: TokenScopes,
     readings: Vec<Reading>,
     outlet: Outlet,
     /// Refused an entry in the present delivery: what follows is no gap.
@@ -141,6 +145,7 @@ impl Sessions {
                 let live = |(session, state): (&Uuid, &Session)| Live {
                     session: *session,
                     agent: state.agent,
+                    scopes: state.scopes,
                     feeds: state.readings.iter().map(|reading| reading.feed).collect(),
                 };
                 let _ = answer.send(self.all.iter().map(live).collect());
@@ -153,8 +158,14 @@ impl Sessions {
         for reading in &joining.feeds {
             self.by_feed.entry(reading.feed).or_default().push(joining.session);
         }
-        let session =
-            Session { agent: joining.agent, readings: joining.feeds, outlet: joining.outlet, full: false, live: false };
+        let session = Session {
+            agent: joining.agent,
+            scopes: joining.scopes,
+            readings: joining.feeds,
+            outlet: joining.outlet,
+            full: false,
+            live: false,
+        };
         self.all.insert(joining.session, session);
         self.count();
     }

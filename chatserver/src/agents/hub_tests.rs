@@ -27,7 +27,13 @@ fn join(sessions: &mut Sessions, agent: i32, cursor: i64, most_bytes: usize) -> 
     let session = Uuid::now_v7();
     let feeds = vec![Reading { feed: FEED, name: Arc::from("queue:1"), cursor }];
     let (answer, mut answered) = oneshot::channel();
-    sessions.apply(Command::Join(Box::new(Joining { session, agent: AgentId(agent), feeds, outlet }), answer), 2);
+    sessions.apply(
+        Command::Join(
+            Box::new(Joining { session, agent: AgentId(agent), scopes: TokenScopes::default(), feeds, outlet }),
+            answer,
+        ),
+        2,
+    );
     (session, inlet, answered.try_recv().unwrap())
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use switchboard_common::access::{Rule, rules};
 use switchboard_common::model::Lane;
 
 /// Longest frame a client may send, in bytes.
@@ -78,30 +79,29 @@ pub(super) enum Request {
 }
 
 impl Request {
-    /// Its type, for metrics.
-    pub(super) fn name(&self) -> &'static str {
+    /// Its row in the authorization matrix: who may ask for it.
+    pub(super) fn rule(&self) -> &'static Rule {
         match self {
-            Self::Hello { .. } => "hello",
-            Self::Ping => "ping",
-            Self::Snapshot => "snapshot",
-            Self::Take { .. } => "take",
-            Self::Close { .. } => "close",
-            Self::Send { .. } => "send",
-            Self::Waiting { .. } => "waiting",
-            Self::History { .. } => "history",
-            Self::Cancel { .. } => "cancel",
-            Self::Resend { .. } => "resend",
-            Self::MarkSent { .. } => "mark_sent",
-            Self::Drop { .. } => "drop",
+            Self::Hello { .. } => &rules::HELLO,
+            Self::Ping => &rules::PING,
+            Self::Snapshot => &rules::SNAPSHOT,
+            Self::Take { .. } => &rules::TAKE,
+            Self::Close { .. } => &rules::CLOSE,
+            Self::Send { .. } => &rules::SEND,
+            Self::Waiting { .. } => &rules::WAITING,
+            Self::History { .. } => &rules::HISTORY,
+            Self::Cancel { .. } => &rules::CANCEL,
+            Self::Resend { .. } => &rules::RESEND,
+            Self::MarkSent { .. } => &rules::MARK_SENT,
+            Self::Drop { .. } => &rules::DROP,
         }
     }
 }
 
 /// How urgent a message is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LaneWord {
-    #[default]
     Interactive,
     Bot,
     Bulk,
@@ -165,6 +165,7 @@ pub(super) fn read(frame: &str) -> Result<(RequestId, Request), (Option<RequestI
 pub(super) enum Code {
     BadRequest,
     Unauthorized,
+    Forbidden,
     NotFound,
     AlreadyTaken,
     NotYours,
@@ -183,6 +184,7 @@ impl Code {
         match self {
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
             Self::AlreadyTaken => "already_taken",
             Self::NotYours => "not_yours",
@@ -240,6 +242,8 @@ pub(crate) enum CloseCode {
     NoSignOfLife = 4010,
     /// Something is wrong here.
     Internal = 4011,
+    /// What the agent may do has changed.
+    RoleChanged = 4012,
     /// Bad token, or no hello in time.
     Unauthorized = 4500,
     /// A frame that cannot be.
@@ -257,6 +261,7 @@ impl CloseCode {
             Self::TooSlow => "too slow: entries waited for 30 s",
             Self::NoSignOfLife => "two pings unanswered",
             Self::Internal => "internal error: come back",
+            Self::RoleChanged => "role changed: come back",
             Self::Unauthorized => "unauthorized",
             Self::BadRequest => "bad request",
             Self::TooManySessions => "too many sessions of this agent",
@@ -265,7 +270,7 @@ impl CloseCode {
 
     pub(super) fn from_number(number: u16) -> Option<Self> {
         use CloseCode::*;
-        [Draining, Expired, TooSlow, NoSignOfLife, Internal, Unauthorized, BadRequest, TooManySessions]
+        [Draining, Expired, TooSlow, NoSignOfLife, Internal, RoleChanged, Unauthorized, BadRequest, TooManySessions]
             .into_iter()
             .find(|code| *code as u16 == number)
     }

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
 use switchboard_common::faults;
-use switchboard_common::model::ChatId;
+use switchboard_common::model::{ChatId, Lane};
 use switchboard_common::store::{Agent, Decision, Refusal, StoreError, Submission};
 
 use super::Door;
 use super::frames::{SnapshotJson, history};
-use super::protocol::{Code, Failure, Request};
+use super::protocol::{Code, Failure, LaneWord, Request};
 use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.
@@ -70,9 +71,29 @@ impl From<Refusal> for Trouble {
     }
 }
 
-/// Carries out a request of `agent`. Every change is one transaction; when the answer is lost, asking again is harmless.
-pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Result<Box<RawValue>, Trouble> {
-    let database = &door.database;
+/// The lane of a message: a session without the scope `agent` is a program's.
+fn lane_of(scopes: TokenScopes, word: Option<LaneWord>) -> Result<Lane, Failure> {
+    match (scopes.has(TokenScope::Agent), word) {
+        (true, word) => Ok(word.map_or(Lane::Interactive, Lane::from)),
+        (false, Some(LaneWord::Interactive)) => {
+            Err(Failure::new(Code::Forbidden, "a bot sends in the lanes bot and bulk"))
+        }
+        (false, word) => Ok(word.map_or(Lane::Bot, Lane::from)),
+    }
+}
+
+/// Carries out a request of `agent`, when `caller` may ask for it. Every change is one transaction; when the answer is lost, asking again is harmless.
+pub(super) async fn handle(
+    door: &Door,
+    agent: &Agent,
+    caller: &Caller,
+    request: Request,
+) -> Result<Box<RawValue>, Trouble> {
+    let (database, scopes) = (&door.database, caller.identity.scopes);
+    let rule = request.rule();
+    if !scopes.has_any(rule.allow) {
+        return Err(Failure::new(Code::Forbidden, Refused::Scope(rule.allow).to_string()).into());
+    }
     match request {
         Request::Hello { .. } => Err(Failure::new(Code::BadRequest, "hello is the first frame only").into()),
         Request::Ping => raw(&Nothing {}),
@@ -89,13 +110,13 @@ pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Resu
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
         Request::Send { chat, client_key, text, lane, seen_seq } => {
-            let lane = lane.unwrap_or_default().into();
+            let lane = lane_of(scopes, lane)?;
             let new = Submission { agent, chat: ChatId(chat.0), client_key: &client_key, text: &text, lane, seen_seq };
             send(door, &new).await
         }
         Request::Waiting { chat, seq } => {
             let waiting = database
-                .waiting(agent, ChatId(chat.0), seq, door.config.lease_good_for)
+                .waiting(caller.viewer(), ChatId(chat.0), seq, door.config.lease_good_for)
                 .await?
                 .ok_or(Refusal::NotFound)?;
             raw(&WaitingJson::of(chat.0, &waiting))
@@ -105,7 +126,8 @@ pub(super) async fn handle(door: &Door, agent: &Agent, request: Request) -> Resu
             if !(1..=PAGE.0).contains(&limit) {
                 return Err(Failure::new(Code::BadRequest, "limit is from 1 to 200").into());
             }
-            let page = database.history(agent, ChatId(chat.0), before, limit).await?.ok_or(Refusal::NotFound)?;
+            let page =
+                database.history(caller.viewer(), ChatId(chat.0), before, limit).await?.ok_or(Refusal::NotFound)?;
             Ok(history(chat.0, &page))
         }
         Request::Cancel { chat, seq } => {

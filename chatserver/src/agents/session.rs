@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use secrecy::SecretString;
+use switchboard_common::access::Caller;
 use switchboard_common::service::metrics;
 use switchboard_common::store::Agent;
 use uuid::Uuid;
@@ -93,8 +94,8 @@ type Answering = Pin<Box<dyn Future<Output = Result<String, End>> + Send>>;
 struct Session {
     door: Arc<Door>,
     agent: Arc<Agent>,
+    caller: Arc<Caller>,
     session: Uuid,
-    until: DateTime<Utc>,
     inlet: Inlet,
     pace: Pace,
     /// Requests in order, each with its answer when that is known already.
@@ -110,8 +111,8 @@ impl Session {
         Self {
             door,
             agent: Arc::new(welcome.agent),
+            caller: Arc::new(welcome.caller),
             session: welcome.session,
-            until: welcome.until,
             inlet: welcome.inlet,
             pace: Pace::new(&limits),
             waiting: VecDeque::new(),
@@ -178,10 +179,10 @@ impl Session {
 
     /// The request runs beside the frames; the next one begins when it is answered.
     fn begin_request(&self, id: RequestId, request: Request) -> Answering {
-        let (door, agent, session) = (self.door.clone(), self.agent.clone(), self.session);
+        let (door, agent, caller, session) = (self.door.clone(), self.agent.clone(), self.caller.clone(), self.session);
         Box::pin(async move {
-            let name = request.name();
-            let result = handle(&door, &agent, request).await;
+            let name = request.rule().name;
+            let result = handle(&door, &agent, &caller, request).await;
             let outcome = match &result {
                 Ok(_) => "ok",
                 Err(Trouble::Failure(failure)) => failure.code.as_str(),
@@ -201,12 +202,12 @@ impl Session {
 
     fn until_next_check(&self) -> Duration {
         let ping = self.next_ping.saturating_duration_since(Instant::now());
-        let expiry = (self.until - Utc::now()).to_std().unwrap_or_default();
+        let expiry = (self.caller.identity.until - Utc::now()).to_std().unwrap_or_default();
         ping.min(expiry)
     }
 
     async fn check(&mut self, socket: &mut Socket) -> Result<(), End> {
-        if Utc::now() >= self.until {
+        if Utc::now() >= self.caller.identity.until {
             return Err(End::Close(CloseCode::Expired));
         }
         if Instant::now() < self.next_ping {

@@ -11,7 +11,7 @@ mod token;
 
 pub use crate::model::{TokenScope, TokenScopes};
 pub use addresses::{Addresses, ClientAddress, Held};
-pub use http::{Caller, Gate, bearer};
+pub use http::{Caller, Gate, Refused, bearer};
 pub use networks::Networks;
 pub use rules::{Rule, Surface};
 pub use token::{AuthKey, AuthSettings, AuthSettingsError, Denied, Identity, TokenAlgorithm, Verifier};

@@ -71,6 +71,18 @@ impl TokenScopes {
     }
 }
 
+impl TokenScopes {
+    /// Their words.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        TokenScope::ALL.into_iter().filter(move |scope| self.has(*scope)).map(TokenScope::as_str)
+    }
+
+    /// Whether every chat may be seen, instead of an agent's own and those of the queues served.
+    pub fn see_all(self) -> bool {
+        self.has_any(&[TokenScope::Supervisor, TokenScope::Loader, TokenScope::Admin])
+    }
+}
+
 impl FromIterator<TokenScope> for TokenScopes {
     fn from_iter<T: IntoIterator<Item = TokenScope>>(scopes: T) -> Self {
         Self(scopes.into_iter().fold(0, |set, scope| set | scope as u8))
@@ -79,8 +91,6 @@ impl FromIterator<TokenScope> for TokenScopes {
 
 impl fmt::Display for TokenScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<&str> =
-            TokenScope::ALL.into_iter().filter(|scope| self.has(*scope)).map(TokenScope::as_str).collect();
-        f.write_str(&words.join(" "))
+        f.write_str(&self.words().collect::<Vec<_>>().join(" "))
     }
 }

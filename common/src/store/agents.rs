@@ -18,6 +18,8 @@ pub struct Agent {
     pub display_name: String,
     /// Whether they may connect.
     pub enabled: bool,
+    /// What their tokens may be good for at most.
+    pub scopes: TokenScopes,
     /// What a session of theirs reads.
     pub feeds: Vec<AgentFeed>,
     /// The generation of the database that cursors belong to.
@@ -44,6 +46,11 @@ impl Agent {
     pub fn own_feed(&self) -> FeedId {
         self.feeds.first().map_or(FeedId(0), |feed| feed.id)
     }
+
+    /// What decides whether a token's bearer may come in.
+    pub fn standing(&self) -> AgentStanding {
+        AgentStanding { id: self.id, enabled: self.enabled, scopes: self.scopes }
+    }
 }
 
 /// What a live session must still be entitled to.
@@ -53,6 +60,8 @@ pub struct Standing {
     pub agent: AgentId,
     /// Whether they may be connected.
     pub enabled: bool,
+    /// What their tokens may be good for at most.
+    pub scopes: TokenScopes,
     /// Their feeds, in the order of [`Agent::feeds`].
     pub feeds: Vec<FeedId>,
 }
@@ -68,6 +77,8 @@ pub struct AgentRow {
     pub enabled: bool,
     /// Names of their queues.
     pub queues: Vec<String>,
+    /// What their tokens may be good for at most.
+    pub scopes: TokenScopes,
 }
 
 /// What decides whether a token's bearer may come in.
@@ -83,7 +94,7 @@ pub struct AgentStanding {
 
 // One statement, so one snapshot: the heads belong together. `sort` puts the agent's own feed first.
 pub(super) const AGENT: &str = "
-SELECT a.id, a.name, a.display_name, a.enabled, f.id AS feed_id, f.name AS feed_name, f.last_seq, f.pruned_seq,
+SELECT a.id, a.name, a.display_name, a.enabled, a.scopes, f.id AS feed_id, f.name AS feed_name, f.last_seq, f.pruned_seq,
        x.queue_id, x.queue_name, (SELECT feed_epoch FROM fleet WHERE one) AS feed_epoch
   FROM agent a
  CROSS JOIN LATERAL (
@@ -113,6 +124,7 @@ pub(super) fn agent(rows: &[tokio_postgres::Row]) -> Option<Agent> {
         name: first.get("name"),
         display_name: first.get("display_name"),
         enabled: first.get("enabled"),
+        scopes: scopes(first),
         feeds: feeds.collect(),
         feed_epoch: first.get("feed_epoch"),
     })
@@ -141,7 +153,7 @@ impl Database {
             Ok(row.map(|row| AgentStanding {
                 id: AgentId(row.get("id")),
                 enabled: row.get("enabled"),
-                scopes: TokenScopes::from_words(row.get::<_, Vec<&str>>("scopes")),
+                scopes: scopes(&row),
             }))
         })
         .await
@@ -150,7 +162,7 @@ impl Database {
     /// What the agents of live sessions may read now, and the present `feed_epoch`.
     pub async fn standings(&self, agents: &[AgentId]) -> Result<(Vec<Standing>, i64), StoreError> {
         const SQL: &str = "
-            SELECT a.id, a.enabled,
+            SELECT a.id, a.enabled, a.scopes,
                    array_prepend(a.feed_id, ARRAY(SELECT q.feed_id FROM agent_queue aq JOIN queue q ON q.id = aq.queue_id
                                                    WHERE aq.agent_id = a.id ORDER BY q.name)) AS feeds
               FROM agent a WHERE a.id = ANY ($1::int[])";
@@ -164,6 +176,7 @@ impl Database {
             let standing = |row: &tokio_postgres::Row| Standing {
                 agent: AgentId(row.get("id")),
                 enabled: row.get("enabled"),
+                scopes: scopes(row),
                 feeds: row.get::<_, Vec<i32>>("feeds").into_iter().map(FeedId).collect(),
             };
             Ok((rows.iter().map(standing).collect(), epoch))
@@ -259,6 +272,19 @@ impl Database {
         .await
     }
 
+    /// Sets what tokens of an agent may be good for at most; live sessions are closed within seconds and come back with
+    /// what is left. False: no such agent.
+    pub async fn set_agent_scopes(&self, name: &str, scopes: TokenScopes) -> Result<bool, StoreError> {
+        self.within(async {
+            let words: Vec<&str> = scopes.words().collect();
+            let connection = self.connection().await?;
+            let changed = connection.execute("UPDATE agent SET scopes = $2 WHERE name = $1", &[&name, &words]).await?;
+            connection.done();
+            Ok(changed == 1)
+        })
+        .await
+    }
+
     /// Lets an agent in, or shuts them out: live sessions are closed within seconds. False: no such agent.
     pub async fn enable_agent(&self, name: &str, enabled: bool) -> Result<bool, StoreError> {
         self.within(async {
@@ -274,7 +300,7 @@ impl Database {
     /// All agents by name.
     pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
         const SQL: &str = "
-            SELECT a.name, a.display_name, a.enabled,
+            SELECT a.name, a.display_name, a.enabled, a.scopes,
                    ARRAY(SELECT q.name FROM agent_queue aq JOIN queue q ON q.id = aq.queue_id WHERE aq.agent_id = a.id ORDER BY 1) AS queues
               FROM agent a ORDER BY a.name";
         self.within(async {
@@ -286,6 +312,7 @@ impl Database {
                 display_name: row.get("display_name"),
                 enabled: row.get("enabled"),
                 queues: row.get("queues"),
+                scopes: scopes(row),
             };
             Ok(rows.iter().map(agent).collect())
         })
@@ -317,6 +344,10 @@ impl Database {
         })
         .await
     }
+}
+
+fn scopes(row: &tokio_postgres::Row) -> TokenScopes {
+    TokenScopes::from_words(row.get::<_, Vec<&str>>("scopes"))
 }
 
 /// The feed's name holds the id of what it belongs to, which is known only now.

@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::try_join;
 use tokio_postgres::Row;
 
-use super::{Agent, Database, StoreError};
-use crate::model::{AttemptOutcome, ChatId, Lane, Limit, PartState, Scope};
+use super::{Database, StoreError};
+use crate::model::{AgentId, AttemptOutcome, ChatId, Lane, Limit, PartState, Scope};
 use estimate::{Exchange, Line, Outlook, Part, Scene, outlooks};
 
 /// What holds a part.
@@ -93,7 +93,7 @@ pub struct WaitingParts {
 /// Parts of one lane of a chat that are looked at; the newest ones, as they are what is on a screen.
 const PARTS: usize = 200;
 
-// $1 chat $2 agent $3 seconds after which a lease that was not renewed is nobody's. That the platform
+// $1 chat $2 viewer $3 seconds after which a lease that was not renewed is nobody's. That the platform
 // refuses the account is what the last answered call of this tenure says; every call of such an account is repeated soon.
 const FACTS: &str = "
 SELECT c.account_id, c.platform_key, c.customer_id IS NULL AS in_group, a.capabilities->'limits' AS limits,
@@ -149,11 +149,11 @@ SELECT * FROM (
 pub(super) const HOT: &[&str] = &[FACTS, OPEN, LINES, PAST];
 
 impl Database {
-    /// What the open parts of a chat wait for, or with `seq` those of one message. `None`: no such chat, or not the agent's
-    /// to see. A lease that has not been renewed for `lease_good_for` is nobody's.
+    /// What the open parts of a chat wait for, or with `seq` those of one message. `None`: no such chat, or not the viewer's
+    /// to see; without a viewer every chat is seen. A lease that has not been renewed for `lease_good_for` is nobody's.
     pub async fn waiting(
         &self,
-        agent: &Agent,
+        viewer: Option<AgentId>,
         chat: ChatId,
         seq: Option<i64>,
         lease_good_for: Duration,
@@ -164,7 +164,8 @@ impl Database {
             let open = connection.prepare_cached(OPEN).await?;
             let newest = seq.unwrap_or(i64::MAX);
             let good_for = lease_good_for.as_secs_f64();
-            let facts_values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&chat.0, &agent.id.0, &good_for];
+            let viewer = viewer.map(|agent| agent.0);
+            let facts_values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&chat.0, &viewer, &good_for];
             let open_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&chat.0, &newest];
             let (facts, open) =
                 try_join(connection.query_opt(&facts, &facts_values), connection.query(&open, &open_values)).await?;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
+use crate::model::TokenScopes;
 
 #[tokio::test]
 async fn an_agent_reads_their_own_feed_and_their_queues() {
@@ -21,9 +22,15 @@ async fn an_agent_reads_their_own_feed_and_their_queues() {
     let (standings, epoch) = f.database.standings(&ids).await.unwrap();
     assert_eq!(epoch, 1);
     let feeds: Vec<_> = agent.feeds.iter().map(|feed| feed.id).collect();
-    assert!(standings.contains(&Standing { agent: ids[0], enabled: true, feeds }));
+    assert!(standings.contains(&Standing { agent: ids[0], enabled: true, scopes: agent.scopes, feeds }));
     assert!(standings.iter().any(|standing| standing.agent == ids[1] && !standing.enabled));
     assert!(f.database.agent("nobody").await.unwrap().is_none());
+    assert_eq!(agent.scopes, TokenScopes::from_words(["agent"]));
+    let both = TokenScopes::from_words(["agent", "supervisor"]);
+    assert!(f.database.set_agent_scopes("a0", both).await.unwrap());
+    assert!(!f.database.set_agent_scopes("nobody", both).await.unwrap());
+    assert_eq!(f.database.agent_standing("a0").await.unwrap().map(|standing| standing.scopes), Some(both));
+    assert!(f.database.standings(&ids).await.unwrap().0.iter().any(|standing| standing.scopes == both));
     f.finish().await;
 }
 

@@ -66,7 +66,7 @@ async fn a_foreign_chat_is_like_an_absent_one() {
         for decision in [Decision::Cancel, Decision::Resend(0), Decision::MarkSent(0), Decision::Drop(0)] {
             assert_eq!(f.database.decide(&stranger, chat, 4, decision).await.unwrap(), Err(Refusal::NotFound));
         }
-        assert!(f.database.history(&stranger, chat, None, 50).await.unwrap().is_none());
+        assert!(f.database.history(Some(stranger.id), chat, None, 50).await.unwrap().is_none());
     }
     let snapshot = f.database.snapshot(&stranger).await.unwrap();
     assert!(snapshot.chats.is_empty());
@@ -99,11 +99,11 @@ async fn history_comes_in_pages_with_the_state_of_parts() {
     f.submit(0, chat, "k", "one two three four").await.unwrap();
     f.store((2..6).map(|n| message("c1", n, "more")).collect()).await;
     drain(&f.database).await;
-    let page = f.database.history(&f.agents[0], chat, None, 5).await.unwrap().unwrap();
+    let page = f.database.history(Some(f.agents[0].id), chat, None, 5).await.unwrap().unwrap();
     assert_eq!(page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
     let queued = |part| Delivery { seq: 4, part, state: crate::model::PartState::Queued, reason: None };
     assert_eq!(page.delivery, [queued(0), queued(1)]);
-    let page = f.database.history(&f.agents[0], chat, Some(4), 5).await.unwrap().unwrap();
+    let page = f.database.history(Some(f.agents[0].id), chat, Some(4), 5).await.unwrap().unwrap();
     assert_eq!(page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
     f.finish().await;
 }

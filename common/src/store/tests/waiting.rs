@@ -20,7 +20,7 @@ impl Fixture {
 
     /// The parts of a chat that wait.
     async fn look(&self, chat: ChatId) -> Vec<WaitingPart> {
-        self.database.waiting(&self.agents[0], chat, None, LEASE).await.unwrap().expect("the agent's own").parts
+        self.database.waiting(Some(self.agents[0].id), chat, None, LEASE).await.unwrap().expect("the agent's own").parts
     }
 
     /// Position and reason of the first of them.
@@ -72,7 +72,7 @@ async fn a_part_moves_up_as_those_before_it_are_decided() {
         (PartState::Sending, WaitReason::Sending, Some(0.0))
     );
     assert_eq!((parts[1].position, parts[1].reason), (2, WaitReason::ChatLimit), "one call of a chat at a time");
-    let one = f.database.waiting(&f.agents[0], mine, Some(bulk), LEASE).await.unwrap().unwrap();
+    let one = f.database.waiting(Some(f.agents[0].id), mine, Some(bulk), LEASE).await.unwrap().unwrap();
     assert_eq!((one.parts.len(), one.parts[0].seq, one.more), (1, bulk, false));
     assert_eq!(f.look(chats[0]).await, [], "decided");
     f.finish().await;
@@ -138,8 +138,8 @@ async fn what_waits_is_for_those_to_see_who_see_the_chat() {
     assert_eq!(f.look(chat).await, []);
     f.queue(chat, "k", Lane::Interactive).await;
     for seq in [None, Some(4)] {
-        assert_eq!(f.database.waiting(&stranger, chat, seq, LEASE).await.unwrap(), None);
-        assert_eq!(f.database.waiting(&f.agents[0], ChatId(999), seq, LEASE).await.unwrap(), None);
+        assert_eq!(f.database.waiting(Some(stranger.id), chat, seq, LEASE).await.unwrap(), None);
+        assert_eq!(f.database.waiting(Some(f.agents[0].id), ChatId(999), seq, LEASE).await.unwrap(), None);
     }
     f.finish().await;
 }
@@ -170,7 +170,7 @@ async fn a_long_backlog_is_not_read() {
         )
         .await;
     }
-    let all = f.database.waiting(&f.agents[0], chat, None, LEASE).await.unwrap().unwrap();
+    let all = f.database.waiting(Some(f.agents[0].id), chat, None, LEASE).await.unwrap().unwrap();
     assert_eq!((all.parts.len(), all.more), (202, true), "the newest 200 of a lane");
     let (urgent, bulk) = (&all.parts[0], &all.parts[201]);
     assert_eq!((urgent.position, urgent.exact, urgent.reason), (1, true, WaitReason::Next));
