@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_common::model::{ChatState, Lane};
-use switchboard_common::store::{Author, ChatView, Delivery, Entry, EntryBody, HistoryPage, Snapshot};
+use switchboard_common::store::{Author, ChatView, Delivery, Entry, EntryBody, FileItem, HistoryPage, Snapshot};
 
 /// Bytes of chats in a snapshot at most; more than a person can look through, and few enough for one frame.
 const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
@@ -129,11 +129,15 @@ enum AuthorJson<'a> {
 enum BodyJson<'a> {
     Text {
         text: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileJson<'a>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         content: Option<ContentJson<'a>>,
     },
     Answer {
         text: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileJson<'a>>,
         client_key: &'a str,
         parts: i16,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +159,15 @@ enum BodyJson<'a> {
         interaction: String,
         outcome: Option<&'a str>,
     },
+    File {
+        file: &'a str,
+        of: Option<i64>,
+        state: &'a str,
+        size_bytes: Option<i64>,
+        mime: Option<&'a str>,
+        sha256: Option<&'a str>,
+        reason: Option<&'a str>,
+    },
     Outcome {
         of: i64,
         part: i16,
@@ -173,6 +186,27 @@ enum BodyJson<'a> {
 struct ContentJson<'a> {
     r#type: &'static str,
     of: &'a str,
+}
+
+#[derive(Serialize)]
+struct FileJson<'a> {
+    file: &'a str,
+    kind: &'a str,
+    name: Option<&'a str>,
+    mime: Option<&'a str>,
+    size_bytes: Option<i64>,
+}
+
+impl<'a> FileJson<'a> {
+    fn of(file: &'a FileItem) -> Self {
+        Self {
+            file: &file.file,
+            kind: &file.kind,
+            name: file.name.as_deref(),
+            mime: file.mime.as_deref(),
+            size_bytes: file.size_bytes,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -210,13 +244,14 @@ impl<'a> EntryJson<'a> {
 
 fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
     match body {
-        EntryBody::CustomerMessage { text, unsupported } => {
+        EntryBody::CustomerMessage { text, files, unsupported } => {
             let content = unsupported.as_deref().map(|of| ContentJson { r#type: "unsupported", of });
-            ("message", BodyJson::Text { text, content })
+            ("message", BodyJson::Text { text, files: files.iter().map(FileJson::of).collect(), content })
         }
-        EntryBody::AgentMessage { text, client_key, parts, lane } => {
+        EntryBody::AgentMessage { text, files, client_key, parts, lane } => {
             let lane = (*lane != Lane::Interactive).then(|| lane.as_str());
-            ("message", BodyJson::Answer { text, client_key, parts: *parts, lane })
+            let files = files.iter().map(FileJson::of).collect();
+            ("message", BodyJson::Answer { text, files, client_key, parts: *parts, lane })
         }
         EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
         EntryBody::Opened { interaction, queue } => {
@@ -228,6 +263,18 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
         EntryBody::Closed { interaction, outcome } => {
             ("closed", BodyJson::Closed { interaction: interaction.to_string(), outcome: outcome.as_deref() })
         }
+        EntryBody::File(end) => (
+            "file",
+            BodyJson::File {
+                file: &end.file,
+                of: end.of,
+                state: &end.state,
+                size_bytes: end.size_bytes,
+                mime: end.mime.as_deref(),
+                sha256: end.sha256.as_deref(),
+                reason: end.reason.as_deref(),
+            },
+        ),
         EntryBody::Outcome { item, by } => (
             "outcome",
             BodyJson::Outcome {

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde_json::json;
 use switchboard_common::model::{ChatId, Lane};
-use switchboard_common::store::OutcomeItem;
+use switchboard_common::store::{FileEndItem, FileItem, OutcomeItem};
 
 use super::*;
 
@@ -27,26 +27,84 @@ fn every_kind_is_as_the_protocol_says() {
     let system = json!({"kind": "system"});
     let text = || "hello".to_owned();
     let item = OutcomeItem { of: 4, part: 0, parts: 2, state: "sent".to_owned(), reason: None, agent_id: 3, by: None };
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+    let photo = || FileItem {
+        file: ID.to_owned(),
+        kind: "photo".to_owned(),
+        name: None,
+        mime: Some("image/jpeg".to_owned()),
+        size_bytes: Some(1200),
+    };
+    let photo_json = json!({"file": ID, "kind": "photo", "name": null, "mime": "image/jpeg", "size_bytes": 1200});
+    let act = FileItem { kind: "document".to_owned(), name: Some("act.pdf".to_owned()), mime: None, ..photo() };
+    let act_json = json!({"file": ID, "kind": "document", "name": "act.pdf", "mime": null, "size_bytes": 1200});
+    let ready = FileEndItem {
+        file: ID.to_owned(),
+        of: Some(4),
+        state: "ready".to_owned(),
+        size_bytes: Some(1200),
+        mime: Some("image/png".to_owned()),
+        sha256: Some("5f".to_owned()),
+        reason: None,
+    };
+    let failed = FileEndItem {
+        file: ID.to_owned(),
+        of: None,
+        state: "failed".to_owned(),
+        size_bytes: None,
+        mime: None,
+        sha256: None,
+        reason: Some("it is too big".to_owned()),
+    };
     for (author, body, want) in [
         (
             olga(),
-            EntryBody::CustomerMessage { text: text(), unsupported: None },
+            EntryBody::CustomerMessage { text: text(), files: vec![], unsupported: None },
             json!({"kind": "message", "author": customer, "text": "hello"}),
         ),
         (
             olga(),
-            EntryBody::CustomerMessage { text: text(), unsupported: Some("photo".to_owned()) },
-            json!({"kind": "message", "author": customer, "text": "hello", "content": {"type": "unsupported", "of": "photo"}}),
+            EntryBody::CustomerMessage { text: text(), files: vec![], unsupported: Some("location".to_owned()) },
+            json!({"kind": "message", "author": customer, "text": "hello", "content": {"type": "unsupported", "of": "location"}}),
         ),
         (
             anna(),
-            EntryBody::AgentMessage { text: text(), client_key: "k".to_owned(), parts: 2, lane: Lane::Interactive },
+            EntryBody::AgentMessage {
+                text: text(),
+                files: vec![],
+                client_key: "k".to_owned(),
+                parts: 2,
+                lane: Lane::Interactive,
+            },
             json!({"kind": "message", "author": agent, "text": "hello", "client_key": "k", "parts": 2}),
         ),
         (
             anna(),
-            EntryBody::AgentMessage { text: text(), client_key: "k".to_owned(), parts: 1, lane: Lane::Bulk },
-            json!({"kind": "message", "author": agent, "text": "hello", "client_key": "k", "parts": 1, "lane": "bulk"}),
+            EntryBody::AgentMessage {
+                text: text(),
+                files: vec![photo()],
+                client_key: "k".to_owned(),
+                parts: 1,
+                lane: Lane::Bulk,
+            },
+            json!({"kind": "message", "author": agent, "text": "hello", "files": [photo_json], "client_key": "k", "parts": 1, "lane": "bulk"}),
+        ),
+        (
+            olga(),
+            EntryBody::CustomerMessage { text: String::new(), files: vec![photo(), act], unsupported: None },
+            json!({"kind": "message", "author": customer, "text": "", "files": [photo_json, act_json]}),
+        ),
+        (
+            Author::System,
+            EntryBody::File(ready),
+            json!({"kind": "file", "author": system, "file": ID, "of": 4, "state": "ready", "size_bytes": 1200, "mime": "image/png",
+                   "sha256": "5f", "reason": null}),
+        ),
+        (
+            Author::System,
+            EntryBody::File(failed),
+            json!({"kind": "file", "author": system, "file": ID, "of": null, "state": "failed", "size_bytes": null, "mime": null,
+                   "sha256": null, "reason": "it is too big"}),
         ),
         (
             olga(),

@@ -1,5 +1,7 @@
 //! What a platform told us, after parsing.
 
+use super::Attachment;
+
 /// One delivery from a platform, exactly as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawUpdate(pub Vec<u8>);
@@ -49,11 +51,13 @@ pub struct Author {
 /// What the customer did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InboundItem {
-    /// Wrote something. `unsupported` names what came beside the text and is not carried yet.
+    /// Wrote something, or sent files.
     Message {
-        /// Text or caption; may be empty when `unsupported` is set.
+        /// Text or caption; may be empty when something came beside it.
         text: String,
-        /// The platform's word for content that we only announce: `photo`, `voice`.
+        /// Files that came with it: their bytes are fetched after the message is stored.
+        attachments: Vec<Attachment>,
+        /// The platform's word for content that is not carried yet, only announced: `location`, `poll`.
         unsupported: Option<String>,
     },
     /// Changed an earlier message.
@@ -84,6 +88,8 @@ pub enum ItemKind {
     Edit = 2,
     /// A customer left or returned.
     Membership = 3,
+    /// What became of a file's bytes.
+    File = 4,
     /// What became of a part.
     Outcome = 9,
 }
@@ -91,7 +97,7 @@ pub enum ItemKind {
 impl ItemKind {
     /// Reads the column's value; `None` for a kind of a later version.
     pub fn from_column(value: i16) -> Option<Self> {
-        [Self::Ignored, Self::Message, Self::Edit, Self::Membership, Self::Outcome]
+        [Self::Ignored, Self::Message, Self::Edit, Self::Membership, Self::File, Self::Outcome]
             .into_iter()
             .find(|kind| *kind as i16 == value)
     }

@@ -98,6 +98,8 @@ column_enum!(
         Taken = 4 "taken",
         /// The interaction ended.
         Closed = 5 "closed",
+        /// The bytes of a message's file are there, or will not come.
+        File = 6 "file",
         /// What became of a part.
         Outcome = 9 "outcome",
         /// The customer blocked us or came back.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use super::items::OutcomeItem;
+use super::items::{FileEndItem, FileItem, OutcomeItem};
 use crate::model::{ChatId, EntryKind, Lane};
 
 /// One line of a chat's log.
@@ -52,6 +52,8 @@ pub enum EntryBody {
     CustomerMessage {
         /// The text or caption.
         text: String,
+        /// What came with it.
+        files: Vec<FileItem>,
         /// The platform's word for content that is only announced.
         unsupported: Option<String>,
     },
@@ -59,6 +61,8 @@ pub enum EntryBody {
     AgentMessage {
         /// The whole text.
         text: String,
+        /// What goes with it.
+        files: Vec<FileItem>,
         /// The agent's own name for it.
         client_key: String,
         /// Into how many parts it was split.
@@ -94,6 +98,8 @@ pub enum EntryBody {
         /// The agent's words.
         outcome: Option<String>,
     },
+    /// What became of the bytes of a message's file.
+    File(FileEndItem),
     /// What became of a part.
     Outcome {
         /// What, as the connector or a chatserver wrote it.
@@ -110,7 +116,7 @@ pub enum EntryBody {
     Unknown,
 }
 
-/// `history.item` of all kinds but outcomes. Between versions of our own services it only gains optional fields.
+/// `history.item` of all kinds but outcomes and ends of files. Between versions of our own services it only gains optional fields.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct EntryItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,6 +126,8 @@ pub(super) struct EntryItem {
     /// Its word; none: interactive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lane: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<FileItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unsupported: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,18 +181,21 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
         let item = serde_json::from_str(json).ok()?;
         return Some(EntryBody::Outcome { item, by: row.get("by_name") });
     }
+    if kind == EntryKind::File {
+        return serde_json::from_str(json).ok().map(EntryBody::File);
+    }
     let item: EntryItem = serde_json::from_str(json).ok()?;
     Some(match kind {
         EntryKind::Message if by_agent => {
             let lane = item.lane.as_deref().and_then(Lane::from_word).unwrap_or(Lane::Interactive);
-            EntryBody::AgentMessage { text, client_key: item.client_key?, parts: item.parts?, lane }
+            EntryBody::AgentMessage { text, files: item.files, client_key: item.client_key?, parts: item.parts?, lane }
         }
-        EntryKind::Message => EntryBody::CustomerMessage { text, unsupported: item.unsupported },
+        EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, unsupported: item.unsupported },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
         EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
         EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },
         EntryKind::Closed => EntryBody::Closed { interaction: item.interaction?, outcome: item.outcome },
         EntryKind::Membership => EntryBody::Membership { left: item.left? },
-        EntryKind::Outcome => return None,
+        EntryKind::File | EntryKind::Outcome => return None,
     })
 }

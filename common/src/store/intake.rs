@@ -1,9 +1,11 @@
 //! Storing what a platform said: one transaction per batch, acknowledged only after it.
 
-use super::items::CustomerItem;
+use tokio_postgres::types::ToSql;
+
+use super::items::{CustomerItem, FileItem};
 use super::work::Work;
 use super::{Database, StoreError};
-use crate::model::{AccountId, ChatKind, Epoch, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
+use crate::model::{AccountId, ChatKind, Epoch, FileId, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
 
 /// Where a polled platform has been read up to, once the batch is stored.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub struct Stored {
     pub new: usize,
     /// Facts that were there already.
     pub repeated: usize,
+    /// Files that came with new facts and are to be fetched.
+    pub files: usize,
     /// Updates put aside, new ones only.
     pub quarantined: usize,
     /// Whether the cursor moved; false when the tenure is over.
@@ -38,8 +42,13 @@ i AS (INSERT INTO inbox (account_id, dedupe_key, kind, raw)
       ON CONFLICT DO NOTHING RETURNING dedupe_key),
 p AS (INSERT INTO pending (account_id, chat_key, kind, dedupe_key, body, item)
       SELECT $1, r.chat_key, r.kind, r.key, r.body, r.item::jsonb FROM r JOIN i ON i.dedupe_key = r.key
-       WHERE r.kind <> 0 ORDER BY r.n RETURNING 1)
-SELECT (SELECT count(*) FROM i) AS new, (SELECT count(*) FROM p) AS pending";
+       WHERE r.kind <> 0 ORDER BY r.n RETURNING 1),
+f AS (INSERT INTO file (account_id, id, inbound, kind, name, mime, size_bytes, dedupe_key, chat_key, platform_ref)
+      SELECT $1, a.id, true, a.kind, a.name, a.mime, a.size, r.key, r.chat_key, a.ref
+        FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[])
+             a(id, key, kind, name, mime, size, ref)
+        JOIN i ON i.dedupe_key = a.key JOIN r ON r.key = a.key RETURNING 1)
+SELECT (SELECT count(*) FROM i) AS new, (SELECT count(*) FROM p) AS pending, (SELECT count(*) FROM f) AS files";
 
 const QUARANTINE: &str = "
 INSERT INTO quarantine (account_id, dedupe_key, reason, raw)
@@ -75,13 +84,9 @@ impl Database {
             let mut stored = Stored::default();
             if !rows.keys.is_empty() {
                 let statement = client.prepare_cached(STORE).await?;
-                let row = client
-                    .query_one(
-                        &statement,
-                        &[&account.0, &rows.keys, &rows.chats, &rows.kinds, &rows.bodies, &rows.items, &rows.raws],
-                    )
-                    .await?;
+                let row = client.query_one(&statement, &rows.values(&account.0)).await?;
                 stored.new = row.get::<_, i64>("new") as usize;
+                stored.files = row.get::<_, i64>("files") as usize;
                 stored.repeated = facts.len() - stored.new;
             }
             if !quarantined.is_empty() {
@@ -129,6 +134,19 @@ struct Rows<'a> {
     bodies: Vec<Option<String>>,
     items: Vec<Option<String>>,
     raws: Vec<&'a [u8]>,
+    files: Files<'a>,
+}
+
+/// Files of the batch, each with the key of the fact it came with.
+#[derive(Default)]
+struct Files<'a> {
+    ids: Vec<String>,
+    keys: Vec<&'a str>,
+    kinds: Vec<&'static str>,
+    names: Vec<Option<String>>,
+    mimes: Vec<Option<String>>,
+    sizes: Vec<Option<i64>>,
+    refs: Vec<String>,
 }
 
 impl<'a> Rows<'a> {
@@ -144,10 +162,56 @@ impl<'a> Rows<'a> {
             rows.chats.push(&fact.chat.key);
             rows.kinds.push(fact.item.kind() as i16);
             rows.bodies.push(body(&fact.item));
-            rows.items.push((fact.item.kind() != ItemKind::Ignored).then(|| item(fact)));
+            let files = rows.files.of(fact);
+            rows.items.push((fact.item.kind() != ItemKind::Ignored).then(|| item(fact, files)));
             rows.raws.push(&raw.0);
         }
         rows
+    }
+
+    fn values<'b>(&'b self, account: &'b i32) -> [&'b (dyn ToSql + Sync); 14] {
+        let files = &self.files;
+        [
+            account,
+            &self.keys,
+            &self.chats,
+            &self.kinds,
+            &self.bodies,
+            &self.items,
+            &self.raws,
+            &files.ids,
+            &files.keys,
+            &files.kinds,
+            &files.names,
+            &files.mimes,
+            &files.sizes,
+            &files.refs,
+        ]
+    }
+}
+
+impl<'a> Files<'a> {
+    /// Gives each attachment of a fact its id, and notes it; returns how entries name them.
+    fn of(&mut self, fact: &'a Inbound) -> Vec<FileItem> {
+        let InboundItem::Message { attachments, .. } = &fact.item else { return Vec::new() };
+        let noted = attachments.iter().map(|file| {
+            let named = FileItem {
+                file: FileId::new().to_string(),
+                kind: file.kind.as_str().to_owned(),
+                name: file.name.as_deref().and_then(text::file_name),
+                mime: file.mime.as_deref().and_then(text::media_type),
+                size_bytes: file.size_bytes.filter(|size| *size >= 0),
+            };
+            self.ids.push(named.file.clone());
+            self.keys.push(&fact.dedupe_key);
+            self.kinds.push(file.kind.as_str());
+            self.names.push(named.name.clone());
+            self.mimes.push(named.mime.clone());
+            self.sizes.push(named.size_bytes);
+            self.refs.push(text::storable(&file.platform_ref));
+            named
+        });
+        noted.collect()
     }
 }
 
@@ -158,12 +222,13 @@ fn body(item: &InboundItem) -> Option<String> {
     }
 }
 
-fn item(fact: &Inbound) -> String {
+fn item(fact: &Inbound, files: Vec<FileItem>) -> String {
     let mut item = CustomerItem {
         group: fact.chat.kind == ChatKind::Group,
         title: fact.chat.title.as_deref().map(text::storable),
         author_id: text::storable(&fact.author.platform_id),
         author_name: fact.author.name.as_deref().map(text::storable),
+        files,
         ..CustomerItem::default()
     };
     match &fact.item {

@@ -17,6 +17,9 @@ pub struct CustomerItem {
     /// The author's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_name: Option<String>,
+    /// Message: files that came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileItem>,
     /// Message: the platform's word for content beside the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsupported: Option<String>,
@@ -26,6 +29,48 @@ pub struct CustomerItem {
     /// Membership: the customer can no longer be reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<bool>,
+}
+
+/// A file in the `item` of a message: what an agent's desktop needs to offer it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct FileItem {
+    /// `FileId`.
+    pub file: String,
+    /// `FileKind` as its word.
+    pub kind: String,
+    /// As declared by who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// As declared by who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime: Option<String>,
+    /// As declared by who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+}
+
+/// `pending.item` and `history.item` of what became of a file's bytes.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct FileEndItem {
+    /// `FileId`.
+    pub file: String,
+    /// In `history`: seq of the message that shows the file; none when the log does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<i64>,
+    /// `FileState` as its word: `ready` or `failed`.
+    pub state: String,
+    /// Ready: as counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// Ready: the type that its bytes show, when it is one that we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime: Option<String>,
+    /// Ready: hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Failed: a reason an agent can read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `pending.item` and `history.item` of an outcome.

@@ -43,7 +43,7 @@ pub use files::{CHUNK_BYTES, FileRow, Finished, NewFile, Swept};
 pub use fleet::AccountState;
 pub use heads::{HEADS, Head};
 pub use intake::{CursorMove, Stored};
-pub use items::OutcomeItem;
+pub use items::{FileEndItem, FileItem, OutcomeItem};
 pub use lease::{Gap, Lease, Raise, Renewed, Way};
 pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};

@@ -18,6 +18,8 @@ pub(super) struct Known {
     pub(super) opened: HashMap<ChatId, i64>,
     /// Messages of the log that are edited by this batch: (chat, dedupe key) → seq.
     pub(super) edited: HashMap<(ChatId, String), i64>,
+    /// Messages of the log that show a file whose end is in this batch: (chat, file) → seq.
+    pub(super) shown: HashMap<(ChatId, String), i64>,
     /// Feeds of agents who wrote, and do not have the chat (any more).
     pub(super) agents: HashMap<AgentId, FeedId>,
 }
@@ -46,11 +48,15 @@ SELECT h.chat_id, h.ref, max(h.seq) AS seq
  WHERE h.ref = ANY ($4::text[]) AND h.kind = 1
  GROUP BY 1, 2";
 
+const FIND_SHOWN: &str = "
+SELECT u.c, u.f, x.chat_seq FROM unnest($1::int[], $2::bigint[], $3::text[]) u(a, c, f)
+ CROSS JOIN LATERAL (SELECT * FROM file_use x WHERE x.account_id = u.a AND x.file_id = u.f AND x.chat_id = u.c LIMIT 1) x";
+
 const AGENT_FEEDS: &str = "SELECT id, feed_id FROM agent WHERE id = ANY ($1::int[])";
 
 /// For the test that reads the plans.
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[MEET, IDENTIFY, OPEN, FIND_EDITED, AGENT_FEEDS];
+pub(super) const HOT: &[&str] = &[MEET, IDENTIFY, OPEN, FIND_EDITED, FIND_SHOWN, AGENT_FEEDS];
 
 /// Asks what has to be asked.
 pub(super) async fn gather(client: &ClientWrapper, batch: &Batch, items: &[Item]) -> Result<Known, StoreError> {
@@ -58,6 +64,7 @@ pub(super) async fn gather(client: &ClientWrapper, batch: &Batch, items: &[Item]
     customers(client, batch, items, &mut known).await?;
     interactions(client, batch, items, &mut known).await?;
     edits(client, batch, items, &mut known).await?;
+    shown(client, batch, items, &mut known).await?;
     agents(client, batch, items, &mut known).await?;
     Ok(known)
 }
@@ -134,6 +141,25 @@ async fn edits(client: &ClientWrapper, batch: &Batch, items: &[Item], known: &mu
     let find = client.prepare_cached(FIND_EDITED).await?;
     for row in client.query(&find, &[&accounts, &ids, &heads, &keys]).await? {
         known.edited.insert((ChatId(row.get("chat_id")), row.get("ref")), row.get("seq"));
+    }
+    Ok(())
+}
+
+async fn shown(client: &ClientWrapper, batch: &Batch, items: &[Item], known: &mut Known) -> Result<(), StoreError> {
+    let (mut accounts, mut chats, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    for item in items {
+        let What::File(end) = &item.what else { continue };
+        let row = &batch.rows[item.row];
+        accounts.push(row.account.0);
+        chats.push(row.chat.0);
+        files.push(end.file.as_str());
+    }
+    if files.is_empty() {
+        return Ok(());
+    }
+    let find = client.prepare_cached(FIND_SHOWN).await?;
+    for row in client.query(&find, &[&accounts, &chats, &files]).await? {
+        known.shown.insert((ChatId(row.get("c")), row.get("f")), row.get("chat_seq"));
     }
     Ok(())
 }

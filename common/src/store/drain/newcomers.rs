@@ -103,7 +103,7 @@ fn newcomer(row: &tokio_postgres::Row) -> Result<(AccountId, Newcomer), Unreadab
     let what =
         parse::parse(pending.kind, pending.item.as_deref()).map_err(|reason| parse::put_aside(&pending, reason))?;
     let Some(author) = what.author() else {
-        return Err(parse::put_aside(&pending, "the outcome belongs to no chat".to_owned()));
+        return Err(parse::put_aside(&pending, "it belongs to no chat".to_owned()));
     };
     let new = Newcomer {
         group: author.group,

@@ -1,8 +1,8 @@
 //! Reading the claimed rows' items; what cannot be read is put aside.
 
-use super::super::items::{CustomerItem, OutcomeItem};
+use super::super::items::{CustomerItem, FileEndItem, FileItem, OutcomeItem};
 use super::take::{Batch, Row};
-use crate::model::{AccountId, ItemKind, PartState};
+use crate::model::{AccountId, FileState, ItemKind, PartState};
 
 /// A claimed row, understood.
 pub(super) struct Item {
@@ -13,9 +13,10 @@ pub(super) struct Item {
 
 /// What a row says.
 pub(super) enum What {
-    Message { author: CustomerItem, unsupported: Option<String> },
+    Message { author: CustomerItem, files: Vec<FileItem>, unsupported: Option<String> },
     Edited { author: CustomerItem, of_key: String },
     Membership { author: CustomerItem, left: bool },
+    File(FileEndItem),
     Outcome(OutcomeItem),
 }
 
@@ -26,7 +27,7 @@ impl What {
             Self::Message { author, .. } | Self::Edited { author, .. } | Self::Membership { author, .. } => {
                 Some(author)
             }
-            Self::Outcome(_) => None,
+            Self::File(_) | Self::Outcome(_) => None,
         }
     }
 }
@@ -61,8 +62,8 @@ pub(super) fn parse(kind: i16, item: Option<&str>) -> Result<What, String> {
     match ItemKind::from_column(kind) {
         Some(ItemKind::Message) => {
             let mut author = customer()?;
-            let unsupported = author.unsupported.take();
-            Ok(What::Message { author, unsupported })
+            let (files, unsupported) = (std::mem::take(&mut author.files), author.unsupported.take());
+            Ok(What::Message { author, files, unsupported })
         }
         Some(ItemKind::Edit) => {
             let mut author = customer()?;
@@ -73,6 +74,13 @@ pub(super) fn parse(kind: i16, item: Option<&str>) -> Result<What, String> {
             let author = customer()?;
             let left = author.left.ok_or("the membership does not say which")?;
             Ok(What::Membership { author, left })
+        }
+        Some(ItemKind::File) => {
+            let end: FileEndItem = serde_json::from_str(json).map_err(|error| unreadable(&error))?;
+            match [FileState::Ready, FileState::Failed].iter().any(|state| state.as_str() == end.state) {
+                true => Ok(What::File(end)),
+                false => Err("the file has a state that this version does not know".to_owned()),
+            }
         }
         Some(ItemKind::Outcome) => {
             let outcome: OutcomeItem = serde_json::from_str(json).map_err(|error| unreadable(&error))?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::append::{By, NewEntry, item_json};
 use super::super::entries::EntryItem;
-use super::super::items::{CustomerItem, OutcomeItem};
+use super::super::items::{CustomerItem, FileEndItem, FileItem, OutcomeItem};
 use super::gather::Known;
 use super::parse::{Item, What};
 use super::take::{Batch, Chat, Row};
@@ -16,7 +16,16 @@ use crate::model::{AccountId, AgentId, ChatId, ChatState, EntryKind, FeedId};
 /// What the batch writes.
 pub(super) struct Plan {
     pub(super) entries: Vec<NewEntry>,
+    pub(super) uses: Vec<Use>,
     pub(super) chats: BTreeMap<ChatId, After>,
+}
+
+/// A file that is shown in a chat from now on.
+pub(super) struct Use {
+    pub(super) account: AccountId,
+    pub(super) file: String,
+    pub(super) chat: ChatId,
+    pub(super) seq: i64,
 }
 
 /// A chat after the batch.
@@ -31,6 +40,7 @@ pub(super) fn route(batch: Batch, items: Vec<Item>, known: Known) -> Plan {
     let mut router = Router {
         chats: batch.chats.into_iter().map(|(id, chat)| (id, After { chat, heard: false })).collect(),
         entries: Vec::with_capacity(items.len()),
+        uses: Vec::new(),
         written: HashMap::new(),
         known,
     };
@@ -40,12 +50,13 @@ pub(super) fn route(batch: Batch, items: Vec<Item>, known: Known) -> Plan {
     // A chat whose only rows were put aside is unchanged.
     let touched: std::collections::BTreeSet<ChatId> = router.entries.iter().map(|entry| entry.chat).collect();
     router.chats.retain(|id, _| touched.contains(id));
-    Plan { entries: router.entries, chats: router.chats }
+    Plan { entries: router.entries, uses: router.uses, chats: router.chats }
 }
 
 struct Router {
     chats: BTreeMap<ChatId, After>,
     entries: Vec<NewEntry>,
+    uses: Vec<Use>,
     /// Messages of this batch, for edits in the same batch.
     written: HashMap<(ChatId, String), i64>,
     known: Known,
@@ -54,22 +65,27 @@ struct Router {
 impl Router {
     fn add(&mut self, row: &Row, what: What) {
         match what {
-            What::Message { author, unsupported } => self.message(row, &author, unsupported),
+            What::Message { author, files, unsupported } => self.message(row, &author, files, unsupported),
             What::Edited { author, of_key } => self.edited(row, &author, of_key),
             What::Membership { author, left } => {
                 let item = EntryItem { left: Some(left), ..EntryItem::default() };
                 let by = self.customer(row, &author);
                 self.append(row, EntryKind::Membership, by, None, Some(&item), &[]);
             }
+            What::File(end) => self.file(row, end),
             What::Outcome(outcome) => self.outcome(row, &outcome),
         }
     }
 
-    fn message(&mut self, row: &Row, author: &CustomerItem, unsupported: Option<String>) {
+    fn message(&mut self, row: &Row, author: &CustomerItem, files: Vec<FileItem>, unsupported: Option<String>) {
         self.open_if_closed(row);
         let by = self.customer(row, author);
-        let item = unsupported.map(|unsupported| EntryItem { unsupported: Some(unsupported), ..EntryItem::default() });
+        let shown: Vec<String> = files.iter().map(|file| file.file.clone()).collect();
+        let more = !files.is_empty() || unsupported.is_some();
+        let item = more.then(|| EntryItem { files, unsupported, ..EntryItem::default() });
         let seq = self.append(row, EntryKind::Message, by, row.body.clone(), item.as_ref(), &[]);
+        let of = |file| Use { account: row.account, file, chat: row.chat, seq };
+        self.uses.extend(shown.into_iter().map(of));
         self.written.insert((row.chat, row.key.clone()), seq);
         let after = self.after(row);
         after.heard = true;
@@ -86,6 +102,13 @@ impl Router {
         let of = self.written.get(&place).or_else(|| self.known.edited.get(&place)).copied();
         let item = EntryItem { of, ..EntryItem::default() };
         self.append(row, EntryKind::Edited, by, row.body.clone(), Some(&item), &[]);
+    }
+
+    /// A message is always stored before the end of its files, but may have been put aside.
+    fn file(&mut self, row: &Row, end: FileEndItem) {
+        let here = self.uses.iter().find(|shown| shown.chat == row.chat && shown.file == end.file);
+        let of = here.map(|shown| shown.seq).or_else(|| self.known.shown.get(&(row.chat, end.file.clone())).copied());
+        self.append(row, EntryKind::File, By::System, None, Some(&FileEndItem { of, ..end }), &[]);
     }
 
     fn outcome(&mut self, row: &Row, outcome: &OutcomeItem) {

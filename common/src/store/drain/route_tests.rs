@@ -48,7 +48,7 @@ fn plan(state: ChatState, items: Vec<What>) -> Plan {
 }
 
 fn message() -> What {
-    What::Message { author: CustomerItem::default(), unsupported: None }
+    What::Message { author: CustomerItem::default(), files: vec![], unsupported: None }
 }
 
 fn outcome(agent: i32) -> What {

@@ -1,7 +1,7 @@
 //! The second trip: what was decided, pipelined.
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use super::super::StoreError;
 use super::super::append::{append, expect};
@@ -20,6 +20,11 @@ const CHAT_DAYS: &str = "
 INSERT INTO chat_day (account_id, day, chat_id)
 SELECT a, now()::date, c FROM unnest($1::int[], $2::bigint[]) u(a, c) ORDER BY a, c ON CONFLICT DO NOTHING";
 
+// Who sees the chat may fetch the file.
+const USES: &str = "
+INSERT INTO file_use (account_id, file_id, chat_id, chat_seq)
+SELECT a, f, c, s FROM unnest($1::int[], $2::text[], $3::bigint[], $4::bigint[]) u(a, f, c, s) ON CONFLICT DO NOTHING";
+
 const QUARANTINE: &str = "
 INSERT INTO quarantine (account_id, dedupe_key, reason, raw)
 SELECT a, k, r, w FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[]) u(a, k, r, w)
@@ -28,7 +33,7 @@ SELECT a, k, r, w FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[]) u(
 
 /// For the test that reads the plans.
 #[cfg(test)]
-pub(super) const HOT: &[&str] = &[UPDATE_CHATS, CHAT_DAYS, QUARANTINE];
+pub(super) const HOT: &[&str] = &[UPDATE_CHATS, CHAT_DAYS, USES, QUARANTINE];
 
 /// Writes entries, feeds and chats.
 pub(super) async fn write(client: &ClientWrapper, plan: &Plan) -> Result<(), StoreError> {
@@ -36,7 +41,7 @@ pub(super) async fn write(client: &ClientWrapper, plan: &Plan) -> Result<(), Sto
         return Ok(());
     }
     days(client, plan).await?;
-    try_join(chats(client, plan), append(client, &plan.entries)).await?;
+    try_join3(uses(client, plan), chats(client, plan), append(client, &plan.entries)).await?;
     Ok(())
 }
 
@@ -68,6 +73,20 @@ async fn days(client: &ClientWrapper, plan: &Plan) -> Result<(), StoreError> {
     let accounts: Vec<i32> = new().map(|(_, after)| after.chat.account.0).collect();
     let statement = client.prepare_cached(CHAT_DAYS).await?;
     client.execute(&statement, &[&accounts, &chats]).await?;
+    Ok(())
+}
+
+/// Files that the batch's messages show; most batches have none.
+async fn uses(client: &ClientWrapper, plan: &Plan) -> Result<(), StoreError> {
+    if plan.uses.is_empty() {
+        return Ok(());
+    }
+    let accounts: Vec<i32> = plan.uses.iter().map(|shown| shown.account.0).collect();
+    let files: Vec<&str> = plan.uses.iter().map(|shown| shown.file.as_str()).collect();
+    let chats: Vec<i64> = plan.uses.iter().map(|shown| shown.chat.0).collect();
+    let seqs: Vec<i64> = plan.uses.iter().map(|shown| shown.seq).collect();
+    let statement = client.prepare_cached(USES).await?;
+    client.execute(&statement, &[&accounts, &files, &chats, &seqs]).await?;
     Ok(())
 }
 

@@ -130,7 +130,11 @@ impl Fixture {
 }
 
 fn message(key: &str, n: usize, text: &str) -> Inbound {
-    inbound(key, &format!("m:{key}:{n}"), InboundItem::Message { text: text.to_owned(), unsupported: None })
+    inbound(
+        key,
+        &format!("m:{key}:{n}"),
+        InboundItem::Message { text: text.to_owned(), attachments: vec![], unsupported: None },
+    )
 }
 
 fn inbound(key: &str, dedupe_key: &str, item: InboundItem) -> Inbound {
@@ -166,6 +170,7 @@ fn kinds(entries: &[Entry]) -> Vec<&'static str> {
         EntryBody::Opened { .. } => "opened",
         EntryBody::Taken { .. } => "taken",
         EntryBody::Closed { .. } => "closed",
+        EntryBody::File(_) => "file",
         EntryBody::Outcome { .. } => "outcome",
         EntryBody::Membership { .. } => "membership",
         EntryBody::Unknown => "unknown",

@@ -14,7 +14,7 @@ async fn a_message_is_split_and_stored_once_per_key() {
     assert_eq!(f.number("SELECT unread::bigint FROM chat").await, 0);
     let entries = f.feed(f.agents[0].own_feed(), 1).await;
     let (text, client_key) = ("one two three four".to_owned(), "k1".to_owned());
-    let body = EntryBody::AgentMessage { text, client_key, parts: 2, lane: Lane::Interactive };
+    let body = EntryBody::AgentMessage { text, files: vec![], client_key, parts: 2, lane: Lane::Interactive };
     assert_eq!(entries[0].body, body);
     assert_eq!(entries[0].author, Author::Agent { id: 1, name: Some("Agent 0".to_owned()) });
     f.finish().await;
