@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard_common::model::{ChatKind, Inbound, InboundItem, RawUpdate};
+use switchboard_common::model::{Attachment, ChatKind, Inbound, InboundItem, RawUpdate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::PLATFORMS;
@@ -169,7 +169,9 @@ fn without_addresses(error: crate::platform::SendError) -> crate::platform::Send
 
 fn fact(fact: &Inbound) -> Value {
     let item = match &fact.item {
-        InboundItem::Message { text, unsupported } => json!({"message": text, "unsupported": unsupported}),
+        InboundItem::Message { text, attachments, unsupported } => {
+            json!({"message": text, "files": attachments.iter().map(attachment).collect::<Vec<_>>(), "unsupported": unsupported})
+        }
         InboundItem::Edit { of_key, text } => json!({"edit": text, "of": of_key}),
         InboundItem::Membership { left } => json!({"left": left}),
         InboundItem::Ignored => json!("ignored"),
@@ -181,6 +183,16 @@ fn fact(fact: &Inbound) -> Value {
         "title": fact.chat.title,
         "author": {"id": fact.author.platform_id, "name": fact.author.name},
         "item": item,
+    })
+}
+
+fn attachment(file: &Attachment) -> Value {
+    json!({
+        "kind": file.kind.as_str(),
+        "ref": file.platform_ref,
+        "name": file.name,
+        "mime": file.mime,
+        "size_bytes": file.size_bytes,
     })
 }
 

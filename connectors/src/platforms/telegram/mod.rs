@@ -1,5 +1,6 @@
 //! Telegram, through its Bot API. README.md beside this file says which documents were read.
 
+mod content;
 mod net;
 mod parse;
 mod render;

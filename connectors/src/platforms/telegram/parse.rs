@@ -4,23 +4,22 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use switchboard_common::model::{Author, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate};
-use teloxide::types::{ChatMemberKind, ChatMemberUpdated, MediaKind, Message, MessageKind, Update, UpdateKind, User};
+use teloxide::types::{ChatMemberKind, ChatMemberUpdated, Message, MessageKind, Update, UpdateKind, User};
 
+use super::content::{Content, content};
 use crate::platform::ParseError;
 
 pub(super) fn update(raw: &RawUpdate) -> Result<Vec<Inbound>, ParseError> {
     let text = std::str::from_utf8(&raw.0).map_err(|_| ParseError("not UTF-8".to_owned()))?;
-    let update: Update = serde_json::from_str(&mended(text))
+    let json = mended(text);
+    let update: Update = serde_json::from_str(&json)
         .map_err(|error| ParseError(format!("no update: line {}, column {}", error.line(), error.column())))?;
     let fact = match &update.kind {
-        // teloxide reads a message whose text is no text as one without content.
-        UpdateKind::Message(Message { kind: MessageKind::Empty {}, .. }) if text.contains("\"text\"") => {
-            return Err(ParseError("malformed message: text".to_owned()));
-        }
-        UpdateKind::Message(message) => written(message),
-        UpdateKind::EditedMessage(message) => edited(message),
+        UpdateKind::Message(message) => written(message, &raw_message(&json, "message")?)?,
+        UpdateKind::EditedMessage(message) => edited(message, &raw_message(&json, "edited_message")?),
         UpdateKind::MyChatMember(change) => membership(change),
         UpdateKind::Error(_) => return Err(ParseError(unknown(text))),
         _ => ignored(format!("u:{}", hash(&raw.0)), chat_of(&update), update.from()),
@@ -37,22 +36,33 @@ fn unknown(text: &str) -> String {
     format!("unknown or malformed update: {}", kinds.join(", "))
 }
 
-fn written(message: &Message) -> Inbound {
-    let key = format!("m:{}:{}", message.chat.id, message.id);
-    let item = match &message.kind {
-        MessageKind::Common(common) => InboundItem::Message {
-            text: message.text().or(message.caption()).unwrap_or_default().to_owned(),
-            unsupported: unsupported(&common.media_kind).map(str::to_owned),
-        },
-        // teloxide's word for a message of which it knows no content.
-        MessageKind::Empty {} => InboundItem::Message { text: String::new(), unsupported: Some("unknown".to_owned()) },
-        _ => InboundItem::Ignored,
-    };
-    Inbound { dedupe_key: key, chat: chat(message), author: author(message.from.as_ref(), &message.chat), item }
+/// The message as the platform spells it.
+fn raw_message(json: &str, field: &str) -> Result<Value, ParseError> {
+    let mut update: HashMap<String, Value> =
+        serde_json::from_str(json).map_err(|_| ParseError("no update".to_owned()))?;
+    update.remove(field).ok_or_else(|| ParseError(format!("no {field}")))
 }
 
-fn edited(message: &Message) -> Inbound {
-    let text = message.text().or(message.caption()).unwrap_or_default().to_owned();
+fn written(message: &Message, raw: &Value) -> Result<Inbound, ParseError> {
+    let key = format!("m:{}:{}", message.chat.id, message.id);
+    let item = match &message.kind {
+        // teloxide's word for a message whose content it cannot read.
+        MessageKind::Empty {} if raw.get("text").is_some_and(|text| !text.is_string()) => {
+            return Err(ParseError("malformed message: text".to_owned()));
+        }
+        MessageKind::Common(_) | MessageKind::Empty {} => {
+            let Content { text, attachments, unsupported } = content(raw);
+            InboundItem::Message { text, attachments, unsupported: unsupported.map(str::to_owned) }
+        }
+        _ => InboundItem::Ignored,
+    };
+    let author = author(message.from.as_ref(), &message.chat);
+    Ok(Inbound { dedupe_key: key, chat: chat(message), author, item })
+}
+
+/// A caption that was changed, or a file: the text is told, the file stays the one that was sent first.
+fn edited(message: &Message, raw: &Value) -> Inbound {
+    let text = content(raw).text;
     // `edit_date` has a resolution of one second, so the content tells two edits apart; and the date tells an edit back to
     // an earlier text from that earlier edit.
     let date = message.edit_date().map_or(0, |date| date.timestamp());
@@ -110,28 +120,6 @@ fn author(from: Option<&User>, chat: &teloxide::types::Chat) -> Author {
         // A channel or an anonymous admin speaks as the chat itself.
         None => Author { platform_id: chat.id.to_string(), name: chat.title().map(str::to_owned) },
     }
-}
-
-/// Content that is announced but not carried yet, in Telegram's own words.
-fn unsupported(media: &MediaKind) -> Option<&'static str> {
-    Some(match media {
-        MediaKind::Text(_) => return None,
-        MediaKind::Animation(_) => "animation",
-        MediaKind::Audio(_) => "audio",
-        MediaKind::Contact(_) => "contact",
-        MediaKind::Document(_) => "document",
-        MediaKind::Game(_) => "game",
-        MediaKind::Venue(_) => "venue",
-        MediaKind::Location(_) => "location",
-        MediaKind::Photo(_) => "photo",
-        MediaKind::Poll(_) => "poll",
-        MediaKind::Sticker(_) => "sticker",
-        MediaKind::Story(_) => "story",
-        MediaKind::Video(_) => "video",
-        MediaKind::VideoNote(_) => "video_note",
-        MediaKind::Voice(_) => "voice",
-        _ => "unknown",
-    })
 }
 
 fn hash(bytes: &[u8]) -> String {
