@@ -45,7 +45,8 @@ pub(super) struct Chat {
     pub(super) unread: i32,
     pub(super) last_in_seq: i64,
     pub(super) title: Option<String>,
-    /// A customer message of today (UTC) is in the log, so `chat_day` has the row.
+    /// A customer message of today (UTC) is in the log, so `chat_day` has the row. Never in a day's last minute: then
+    /// what is written now may get tomorrow's time.
     pub(super) counted_today: bool,
 }
 
@@ -67,7 +68,7 @@ WITH w AS MATERIALIZED (
     LEFT JOIN LATERAL (SELECT x.id FROM chat x WHERE x.account_id = p.account_id AND x.platform_key = p.chat_key LIMIT 1) k ON true),
 c AS MATERIALIZED (
   SELECT c.id, c.account_id, c.last_seq, c.state, c.agent_id, c.queue_id, c.interaction_id, c.unread, c.last_in_seq, c.title,
-         coalesce(c.last_in_at::date = now()::date, false) AS counted_today
+         coalesce(c.last_in_at::date = (now() + interval '1 min')::date, false) AS counted_today
     FROM chat c WHERE c.id = ANY (ARRAY(SELECT chat_id FROM w)) ORDER BY c.id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED),
 d AS MATERIALIZED (
   DELETE FROM pending p USING w, c WHERE p.id = w.id AND w.chat_id = c.id

@@ -16,9 +16,12 @@ UPDATE chat SET last_seq = u.s, state = u.st, agent_id = u.g, queue_id = u.q, in
        u(c, s, st, g, q, i, un, li, heard, t)
  WHERE chat.id = u.c";
 
+// In a day's last minute the next day as well: now() is when the transaction began, and its entries get a later time. A
+// day too many does no harm, readers look into the log; one too few would hide a chat.
 const CHAT_DAYS: &str = "
 INSERT INTO chat_day (account_id, day, chat_id)
-SELECT a, now()::date, c FROM unnest($1::int[], $2::bigint[]) u(a, c) ORDER BY a, c ON CONFLICT DO NOTHING";
+SELECT DISTINCT a, d, c FROM unnest($1::int[], $2::bigint[]) u(a, c),
+       unnest(ARRAY[now()::date, (now() + interval '1 min')::date]) d ORDER BY a, d, c ON CONFLICT DO NOTHING";
 
 // Who sees the chat may fetch the file.
 const USES: &str = "
