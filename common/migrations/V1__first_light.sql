@@ -7,7 +7,8 @@
 -- One row: the generation of the database. It changes only when the database went backwards.
 CREATE TABLE fleet (
   one        boolean PRIMARY KEY DEFAULT true CHECK (one),
-  feed_epoch bigint NOT NULL
+  feed_epoch bigint NOT NULL,
+  cursor_key uuid NOT NULL DEFAULT gen_random_uuid()        -- signs loaders' cursors, which are places and no permissions
 );
 INSERT INTO fleet (feed_epoch) VALUES (1);
 
@@ -153,7 +154,7 @@ CREATE TABLE interaction (
   outcome    text,
   PRIMARY KEY (account_id, id)
 );
-CREATE INDEX interaction_chat ON interaction (chat_id);
+CREATE INDEX interaction_chat ON interaction (chat_id, id);
 
 -- The chats' logs, append-only. Months are partitions, made ahead by `ensure_history_partition`.
 CREATE TABLE history (
@@ -183,13 +184,14 @@ BEGIN
 END $$;
 SELECT ensure_history_partition((now() + n * interval '1 month')::date) FROM generate_series(0, 2) n;
 
--- Which chats had customer messages on which day: the loader's index.
+-- Which chats had customer messages on which day (UTC): the loader's index. It may name a day too many, never one too few.
 CREATE TABLE chat_day (
   account_id int    NOT NULL,
   day        date   NOT NULL,
   chat_id    bigint NOT NULL,
   PRIMARY KEY (account_id, day, chat_id)
 );
+CREATE INDEX chat_day_chat ON chat_day (day, chat_id);      -- the same over all accounts
 
 -- Ledger of what platforms said and attempts became. Its key is the dedupe. Never updated.
 CREATE TABLE inbox (

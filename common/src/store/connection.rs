@@ -10,6 +10,7 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::NoTls;
+use tokio_postgres::config::TargetSessionAttrs;
 
 use super::StoreError;
 
@@ -36,6 +37,15 @@ impl DatabaseOptions {
     }
 }
 
+/// What a pool's connections are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Only a server that accepts writes, and keeps them, will do.
+    Write,
+    /// Any server will do.
+    Read,
+}
+
 /// The pool of one process.
 #[derive(Clone)]
 pub struct Database {
@@ -46,6 +56,15 @@ pub struct Database {
 impl Database {
     /// Makes the pool; connects when first used. Fails only on an unreadable URL.
     pub fn new(options: &DatabaseOptions) -> Result<Self, StoreError> {
+        Self::open(options, Purpose::Write)
+    }
+
+    /// The same for a process that only reads: a standby in recovery will do, and what it reads may be a little old.
+    pub fn for_reading(options: &DatabaseOptions) -> Result<Self, StoreError> {
+        Self::open(options, Purpose::Read)
+    }
+
+    fn open(options: &DatabaseOptions, purpose: Purpose) -> Result<Self, StoreError> {
         let mut config: tokio_postgres::Config = options.url.parse()?;
         if let Some(password) = &options.password {
             config.password(password.expose_secret());
@@ -56,13 +75,20 @@ impl Database {
             .connect_timeout(Duration::from_secs(3))
             .keepalives_idle(Duration::from_secs(20))
             .tcp_user_timeout(Duration::from_secs(10))
-            .target_session_attrs(tokio_postgres::config::TargetSessionAttrs::ReadWrite)
+            .target_session_attrs(match purpose {
+                Purpose::Write => TargetSessionAttrs::ReadWrite,
+                Purpose::Read => TargetSessionAttrs::Any,
+            })
             // Prepared statements here are planned once: a generic plan made while `pending` is empty
             // must not become a sequential scan for the connection's life (docs/data.md). A scan that is forbidden and
             // still needed is priced so high that it would be compiled every time: no jit.
             .options(format!(
                 "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off -c lock_timeout=2000 \
-                 -c idle_in_transaction_session_timeout=3000 -c statement_timeout={timeout_ms} -c timezone=UTC"
+                 -c idle_in_transaction_session_timeout=3000 -c statement_timeout={timeout_ms} -c timezone=UTC{}",
+                match purpose {
+                    Purpose::Write => "",
+                    Purpose::Read => " -c default_transaction_read_only=on",
+                }
             ));
         let manager = deadpool_postgres::Manager::from_config(
             config,
@@ -74,8 +100,11 @@ impl Database {
             .max_size(options.pool_size.max(1))
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait, create: wait, recycle: wait })
-            .post_create(Hook::async_fn(|client, _| {
+            .post_create(Hook::async_fn(move |client, _| {
                 Box::pin(async move {
+                    if purpose == Purpose::Read {
+                        return Ok(());
+                    }
                     // A primary that does not flush before it answers breaks P1: refuse to use it.
                     let row = client
                         .query_one("SELECT current_setting('synchronous_commit')", &[])

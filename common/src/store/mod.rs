@@ -19,6 +19,7 @@ mod heads;
 mod intake;
 mod items;
 mod lease;
+mod loader;
 mod migrations;
 mod outbox;
 mod quarantine;
@@ -45,6 +46,10 @@ pub use heads::{HEADS, Head};
 pub use intake::{CursorMove, Stored};
 pub use items::{FileEndItem, FileItem, OutcomeItem};
 pub use lease::{Gap, Lease, Raise, Renewed, Way};
+pub use loader::{
+    AuditRow, ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat,
+    ListedCustomer, LogPage, LookUp, Place, Span, Turn,
+};
 pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;

@@ -82,7 +82,7 @@ static HISTORY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-const DELIVERY: &str = "SELECT chat_seq, part, state, reason FROM outbox WHERE chat_id = $1 AND chat_seq = ANY ($2::bigint[]) ORDER BY chat_seq, part";
+pub(super) const DELIVERY: &str = "SELECT chat_seq, part, state, reason FROM outbox WHERE chat_id = $1 AND chat_seq = ANY ($2::bigint[]) ORDER BY chat_seq, part";
 
 static CHATS: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -161,7 +161,7 @@ impl Database {
     }
 }
 
-fn part(row: &tokio_postgres::Row) -> Result<Delivery, StoreError> {
+pub(super) fn part(row: &tokio_postgres::Row) -> Result<Delivery, StoreError> {
     let state: i16 = row.get("state");
     Ok(Delivery {
         seq: row.get("chat_seq"),

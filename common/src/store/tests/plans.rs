@@ -2,7 +2,8 @@
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
 use super::super::{
-    agents, append, chats, decisions, drain, entries, feeds, files, heads, outbox, sender, takeover, views, waiting,
+    agents, append, chats, decisions, drain, entries, feeds, files, heads, loader, outbox, sender, takeover, views,
+    waiting,
 };
 use super::*;
 
@@ -19,6 +20,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         feeds::hot(),
         files::hot(),
         heads::HOT.to_vec(),
+        loader::hot(),
         outbox::HOT.to_vec(),
         sender::HOT.to_vec(),
         takeover::HOT.to_vec(),
