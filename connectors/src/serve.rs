@@ -40,8 +40,7 @@ pub async fn serve(
     let (id, name) = (account.id, account.name.clone());
     let mut ears = doorbells.listen_account(&name);
     let holder = options.holder;
-    let mut tenures =
-        Tenures::new((id, &name), holder, database.clone(), ensemble, options.session_timeout, shutdown);
+    let mut tenures = Tenures::new((id, &name), holder, database.clone(), ensemble, options.session_timeout, shutdown);
     let versions = tenures.versions();
     let mut settings = settings::follow(account, database.clone(), versions, health.clone(), shutdown).await?;
     health.fact("role", "standby");

@@ -1,7 +1,8 @@
 //! Accounts: what an operator set up.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::audit::Change;
 use super::{Database, StoreError};
 use crate::model::{AccountId, AccountName, Capabilities, QueueId};
 
@@ -39,6 +40,28 @@ pub struct NewAccount<'a> {
     pub capabilities: &'a Capabilities,
 }
 
+/// What an operator changes of an account; what is `None` stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AccountChange<'a> {
+    /// The platform's own options, all of them, already checked.
+    pub settings: Option<&'a Value>,
+    /// Name of the queue where new chats wait.
+    pub queue: Option<&'a str>,
+    /// Whether it may be served.
+    pub enabled: Option<bool>,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Made; this is the account's version now.
+    Made(i64),
+    /// It was so already.
+    Same,
+    /// Not made: somebody else has changed the account meanwhile, to this version.
+    Newer(i64),
+}
+
 fn account(row: &tokio_postgres::Row) -> Result<Account, StoreError> {
     let name: String = row.get("name");
     Ok(Account {
@@ -53,6 +76,15 @@ fn account(row: &tokio_postgres::Row) -> Result<Account, StoreError> {
 }
 
 const COLUMNS: &str = "id, name, platform, queue_id, settings, enabled, version";
+
+// Foreign keys point here: their checks must not wait.
+const LOCK: &str = "
+SELECT a.name, a.settings, a.enabled, a.version, q.name AS queue
+  FROM account a JOIN queue q ON q.id = a.queue_id WHERE a.id = $1 FOR NO KEY UPDATE OF a";
+
+const CHANGE: &str = "
+UPDATE account a SET settings = $2, queue_id = q.id, enabled = $4, version = a.version + 1
+  FROM queue q WHERE a.id = $1 AND q.name = $3";
 
 impl Database {
     /// All accounts by name.
@@ -103,6 +135,10 @@ impl Database {
             if let Some(row) = &made {
                 let id: i32 = row.get(0);
                 transaction.execute("INSERT INTO account_lease (account_id) VALUES ($1)", &[&id]).await?;
+                let after = json!({"platform": new.platform, "settings": new.settings, "queue": new.queue});
+                let (action, subject) = ("account.add", new.name.as_str());
+                let change = Change { action, subject, version: Some(1), before: None, after: Some(after) };
+                self.record(&*transaction, change).await?;
             }
             transaction.commit().await?;
             connection.done();
@@ -111,14 +147,69 @@ impl Database {
         .await
     }
 
-    /// Changes the platform's own options, already checked.
-    pub async fn set_settings(&self, id: AccountId, settings: &Value) -> Result<(), StoreError> {
+    /// Changes an account that is still at version `seen`, and writes down who did.
+    pub async fn change_account(
+        &self,
+        id: AccountId,
+        seen: i64,
+        change: &AccountChange<'_>,
+    ) -> Result<Changed, StoreError> {
+        self.within(async {
+            let mut connection = self.connection().await?;
+            let transaction = connection.transaction().await?;
+            let row = transaction.query_one(LOCK, &[&id.0]).await?;
+            let version: i64 = row.get("version");
+            if version != seen {
+                transaction.rollback().await?;
+                connection.done();
+                return Ok(Changed::Newer(version));
+            }
+            let before = json!({
+                "settings": row.get::<_, Value>("settings"), "queue": row.get::<_, &str>("queue"),
+                "enabled": row.get::<_, bool>("enabled"),
+            });
+            let mut after = before.clone();
+            let wanted = [
+                ("settings", change.settings.cloned()),
+                ("queue", change.queue.map(Value::from)),
+                ("enabled", change.enabled.map(Value::from)),
+            ];
+            for (key, value) in wanted {
+                after[key] = value.unwrap_or_else(|| before[key].clone());
+            }
+            if after == before {
+                transaction.rollback().await?;
+                connection.done();
+                return Ok(Changed::Same);
+            }
+            let queue = after["queue"].as_str().unwrap_or_default();
+            let enabled = after["enabled"].as_bool().unwrap_or_default();
+            let changed = transaction.execute(CHANGE, &[&id.0, &after["settings"], &queue, &enabled]).await?;
+            if changed != 1 {
+                return Err(StoreError::Unexpected(format!("there is no queue \"{queue}\"")));
+            }
+            let action = match change {
+                AccountChange { settings: None, queue: None, enabled: Some(true) } => "account.enable",
+                AccountChange { settings: None, queue: None, enabled: Some(false) } => "account.disable",
+                _ => "account.set",
+            };
+            let (subject, version) = (row.get("name"), Some(version + 1));
+            let record = Change { action, subject, version, before: Some(before), after: Some(after) };
+            self.record(&*transaction, record).await?;
+            transaction.commit().await?;
+            connection.done();
+            Ok(Changed::Made(seen + 1))
+        })
+        .await
+    }
+
+    /// What the platform can do, as its connector published it last.
+    pub async fn capabilities(&self, id: AccountId) -> Result<Value, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let sql = "UPDATE account SET settings = $2, version = version + 1 WHERE id = $1";
-            connection.execute(sql, &[&id.0, settings]).await?;
+            let row = connection.query_one("SELECT capabilities FROM account WHERE id = $1", &[&id.0]).await?;
             connection.done();
-            Ok(())
+            Ok(row.get(0))
         })
         .await
     }

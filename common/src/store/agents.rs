@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use uuid::Uuid;
 
+use super::audit::Change;
 use super::{Database, StoreError};
 use crate::model::{AgentId, FeedId, QueueId, TokenScopes};
 
@@ -225,6 +227,7 @@ impl Database {
             let row = transaction.query_opt(SQL, &[&name]).await?;
             if let Some(row) = &row {
                 name_feed(&transaction, row, "queue").await?;
+                self.record(&*transaction, Change { action: "queue.add", subject: name, ..Change::default() }).await?;
             }
             transaction.commit().await?;
             connection.done();
@@ -246,6 +249,9 @@ impl Database {
             if let Some(row) = &row {
                 name_feed(&transaction, row, "agent").await?;
                 serve(&transaction, row.get("id"), queues).await?;
+                let after = Some(json!({"display_name": display_name, "queues": queues}));
+                let change = Change { action: "agent.add", subject: name, after, ..Change::default() };
+                self.record(&*transaction, change).await?;
             }
             transaction.commit().await?;
             connection.done();
@@ -262,8 +268,15 @@ impl Database {
             let row = transaction.query_opt("SELECT id FROM agent WHERE name = $1 FOR NO KEY UPDATE", &[&name]).await?;
             if let Some(row) = &row {
                 let id: i32 = row.get("id");
-                transaction.execute("DELETE FROM agent_queue WHERE agent_id = $1", &[&id]).await?;
+                let before = transaction
+                    .query("DELETE FROM agent_queue WHERE agent_id = $1 RETURNING (SELECT name FROM queue WHERE id = queue_id)", &[&id])
+                    .await?;
+                let mut before: Vec<String> = before.iter().map(|row| row.get(0)).collect();
+                before.sort();
                 serve(&transaction, id, queues).await?;
+                let (before, after) = (Some(json!({"queues": before})), Some(json!({"queues": queues})));
+                let change = Change { action: "agent.serve", subject: name, version: None, before, after };
+                self.record(&*transaction, change).await?;
             }
             transaction.commit().await?;
             connection.done();
@@ -288,9 +301,15 @@ impl Database {
     /// Lets an agent in, or shuts them out: live sessions are closed within seconds. False: no such agent.
     pub async fn enable_agent(&self, name: &str, enabled: bool) -> Result<bool, StoreError> {
         self.within(async {
-            let connection = self.connection().await?;
+            let mut connection = self.connection().await?;
+            let transaction = connection.transaction().await?;
             let changed =
-                connection.execute("UPDATE agent SET enabled = $2 WHERE name = $1", &[&name, &enabled]).await?;
+                transaction.execute("UPDATE agent SET enabled = $2 WHERE name = $1", &[&name, &enabled]).await?;
+            if changed == 1 {
+                let action = if enabled { "agent.enable" } else { "agent.disable" };
+                self.record(&*transaction, Change { action, subject: name, ..Change::default() }).await?;
+            }
+            transaction.commit().await?;
             connection.done();
             Ok(changed == 1)
         })

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -51,6 +52,8 @@ enum Purpose {
 pub struct Database {
     pool: Pool,
     deadline: Duration,
+    /// Whose changes go into `audit`.
+    pub(super) actor: Arc<str>,
 }
 
 impl Database {
@@ -120,7 +123,11 @@ impl Database {
             }))
             .build()
             .map_err(|error| StoreError::NoConnection(error.to_string()))?;
-        Ok(Self { pool, deadline: options.statement_timeout + Duration::from_secs(1) })
+        Ok(Self {
+            pool,
+            deadline: options.statement_timeout + Duration::from_secs(1),
+            actor: options.application_name.as_str().into(),
+        })
     }
 
     /// Takes a connection out of the pool.

@@ -6,6 +6,7 @@
 mod accounts;
 mod agents;
 mod append;
+mod audit;
 mod chats;
 mod connection;
 mod decisions;
@@ -31,8 +32,9 @@ mod views;
 mod waiting;
 mod work;
 
-pub use accounts::{Account, NewAccount};
+pub use accounts::{Account, AccountChange, Changed, NewAccount};
 pub use agents::{Agent, AgentFeed, AgentRow, AgentStanding, Standing};
+pub use audit::AuditRow;
 pub use chats::Refusal;
 pub use connection::{Connection, Database, DatabaseOptions};
 pub use decisions::{Decided, Decision};

@@ -12,6 +12,9 @@ pub struct Cli {
     /// Configuration file.
     #[arg(long, env = "SWITCHBOARD_CONFIG", global = true)]
     pub config: Option<PathBuf>,
+    /// Who is written down for a change; usually the account that runs the command.
+    #[arg(long, global = true)]
+    pub actor: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -40,6 +43,17 @@ pub enum Command {
         /// Look again every second.
         #[arg(long)]
         watch: bool,
+        /// One JSON array, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Who changed what, newest first.
+    Audit {
+        /// Only changes of this account, agent or queue.
+        subject: Option<String>,
+        /// So many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: i64,
         /// One JSON array, for programs.
         #[arg(long)]
         json: bool,
@@ -123,7 +137,7 @@ pub enum AccountCommand {
         limits: Vec<String>,
     },
     /// Set an account's limits instead of the platform's published ones; those not named are the platform's again.
-    /// Connectors take them up when they are started anew, first the standby, then the active.
+    /// Connectors take them up while they serve.
     Limit {
         /// Its name.
         name: String,
@@ -133,6 +147,45 @@ pub enum AccountCommand {
     },
     /// List accounts.
     List,
+    /// Show an account: its settings, what its platform can do, who serves it, and its last changes.
+    Show {
+        /// Its name.
+        name: String,
+        /// One JSON object, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change an account's options or its queue. Connectors take it up while they serve.
+    Set(AccountSetArgs),
+    /// Let an account be served again.
+    Enable {
+        /// Its name.
+        name: String,
+    },
+    /// Stop serving an account: no polling, no sending, webhooks are refused. Its connectors wait.
+    Disable {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `account set`
+#[derive(Args)]
+pub struct AccountSetArgs {
+    /// The account's name.
+    pub name: String,
+    /// An option of the platform; secrets as file:/path or env:NAME.
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// An option to be taken away; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub unset: Vec<String>,
+    /// The queue where its new chats wait.
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Only if the account is at this version.
+    #[arg(long, value_name = "N")]
+    pub expect_version: Option<i64>,
 }
 
 /// `agent`

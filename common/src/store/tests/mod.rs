@@ -1,6 +1,7 @@
 //! Tests against a real Postgres: a database each.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod agents;
 mod chats;
 mod decisions;

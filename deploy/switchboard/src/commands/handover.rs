@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
 use switchboard_common::service::shutdown::Shutdown;
@@ -13,8 +14,8 @@ use crate::process::ensemble;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks the active to step back, and waits until another connector sends in its place.
-pub async fn run(config: &Config, account: &str) -> anyhow::Result<()> {
-    let database = super::open(config)?;
+pub async fn run(config: &Config, actor: &str, account: &str) -> anyhow::Result<()> {
+    let database = super::open(config)?.by(actor);
     let name = AccountName::new(account).map_err(anyhow::Error::msg)?;
     let account = database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("there is no account \"{name}\""))?.id;
     let lease = database.lease(account).await?;
@@ -31,6 +32,7 @@ pub async fn run(config: &Config, account: &str) -> anyhow::Result<()> {
         None => eprintln!("ZooKeeper does not answer: whether there is a standby is not known"),
     }
     anyhow::ensure!(database.ask_for_handover(account, lease.epoch).await?, "{active} has just stopped being active");
+    database.note("account.handover", name.as_str(), json!({"from": active, "epoch": lease.epoch.0})).await?;
     let begun = Instant::now();
     let gap = loop {
         if let Some(gap) = database.gap_after(account, lease.epoch).await? {

@@ -1,5 +1,6 @@
 //! `switchboard inbox`
 
+use serde_json::json;
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
@@ -15,8 +16,8 @@ use crate::cli::InboxCommand;
 const PAGE: i64 = 500;
 
 /// Lists and replays updates in quarantine.
-pub async fn run(config: &Config, command: InboxCommand) -> anyhow::Result<()> {
-    let database = super::open(config)?;
+pub async fn run(config: &Config, actor: &str, command: InboxCommand) -> anyhow::Result<()> {
+    let database = super::open(config)?.by(actor);
     match command {
         InboxCommand::List { account, all } => {
             let account = find(&database, &account).await?;
@@ -40,7 +41,9 @@ pub async fn run(config: &Config, command: InboxCommand) -> anyhow::Result<()> {
         }
         InboxCommand::Replay { account } => {
             let account = find(&database, &account).await?;
+            let name = account.name.clone();
             let (read, left) = replay(&database, account).await?;
+            database.note("inbox.replay", name.as_str(), json!({"read": read, "left": left})).await?;
             println!("{read} read, {left} still unreadable");
             Ok(())
         }

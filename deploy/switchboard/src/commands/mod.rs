@@ -2,6 +2,7 @@
 
 mod account;
 mod agent;
+mod audit;
 mod chatserver;
 mod connector;
 mod fleet;
@@ -20,7 +21,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     #[allow(clippy::disallowed_methods)] // the one place where options come from the environment
     let environment =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let load = || Config::load(cli.config.as_deref(), environment);
+    let environment: Vec<(String, String)> = environment.collect();
+    let actor = cli.actor.clone().unwrap_or_else(|| actor(&environment));
+    let load = || Config::load(cli.config.as_deref(), environment.iter().cloned());
     match cli.command {
         Command::Config(ConfigCommand::Default) => print!("{DEFAULT}"),
         Command::Config(ConfigCommand::Show) => println!("{:#?}", load()?),
@@ -35,18 +38,29 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 false => done.iter().for_each(|name| println!("applied {name}")),
             }
         }
-        Command::Queue(command) => queue::run(&open(&load()?)?, command).await?,
-        Command::Account(command) => account::run(&open(&load()?)?, command).await?,
-        Command::Agent(command) => agent::run(&open(&load()?)?, command).await?,
+        Command::Queue(command) => queue::run(&open(&load()?)?.by(&actor), command).await?,
+        Command::Account(command) => account::run(&open(&load()?)?.by(&actor), command).await?,
+        Command::Agent(command) => agent::run(&open(&load()?)?.by(&actor), command).await?,
+        Command::Audit { subject, limit, json } => {
+            audit::run(&open(&load()?)?, subject.as_deref(), limit, json).await?;
+        }
         Command::Fleet { watch, json } => fleet::run(&load()?, watch, json).await?,
-        Command::Handover { account } => handover::run(&load()?, &account).await?,
-        Command::Inbox(command) => inbox::run(&load()?, command).await?,
+        Command::Handover { account } => handover::run(&load()?, &actor, &account).await?,
+        Command::Inbox(command) => inbox::run(&load()?, &actor, command).await?,
     }
     Ok(())
 }
 
 fn open(config: &Config) -> anyhow::Result<Database> {
     Ok(Database::new(&config.database("switchboard operator")?)?)
+}
+
+/// Who runs this command, for `audit`: the login name may be anything, the number is the system's.
+fn actor(environment: &[(String, String)]) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let name = environment.iter().find(|(name, _)| name == "USER").map_or("", |(_, value)| value.as_str());
+    let uid = std::fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |own| own.uid().to_string());
+    format!("{name}/{uid}@{}", host_name())
 }
 
 /// Tells processes on different hosts apart in leases, znodes and logs.

@@ -1,23 +1,29 @@
 //! `switchboard account`
 
-use std::time::Duration;
+mod change;
+mod limits;
+mod show;
 
 use serde_json::Value;
-use switchboard_common::model::{AccountName, Limit, Scope};
-use switchboard_common::store::{Database, NewAccount};
+use switchboard_common::model::AccountName;
+use switchboard_common::store::{Account, Database, NewAccount};
 use switchboard_connectors::platform::PlatformSpec;
 use switchboard_connectors::platforms;
 
 use crate::cli::AccountCommand;
 
-/// Makes and lists accounts.
+/// Makes, shows and changes accounts.
 pub async fn run(database: &Database, command: AccountCommand) -> anyhow::Result<()> {
     match command {
         AccountCommand::Add { name, platform, queue, settings, limits } => {
-            let limits = parse_limits(&limits)?;
+            let limits = limits::parse(&limits)?;
             add(database, &name, &platform, &queue, &settings, limits).await
         }
-        AccountCommand::Limit { name, limits } => set_limits(database, &name, parse_limits(&limits)?).await,
+        AccountCommand::Limit { name, limits } => limits::set(database, &name, limits::parse(&limits)?).await,
+        AccountCommand::Show { name, json } => show::run(database, &name, json).await,
+        AccountCommand::Set(args) => change::set(database, &args).await,
+        AccountCommand::Enable { name } => change::enable(database, &name, true).await,
+        AccountCommand::Disable { name } => change::enable(database, &name, false).await,
         AccountCommand::List => {
             for account in database.accounts().await? {
                 let state = if account.enabled { "enabled" } else { "disabled" };
@@ -37,7 +43,7 @@ async fn add(
     limits: Vec<Value>,
 ) -> anyhow::Result<()> {
     let name = AccountName::new(name).map_err(anyhow::Error::msg)?;
-    let spec = find(platform)?;
+    let spec = self::platform(platform)?;
     let mut options = serde_json::Map::new();
     for setting in settings {
         let (key, value) =
@@ -75,46 +81,17 @@ fn is_same(known: &Value, wanted: &Value) -> bool {
     known == *wanted
 }
 
-fn find(platform: &str) -> anyhow::Result<&'static PlatformSpec> {
+/// The account of this name.
+pub(super) async fn find(database: &Database, name: &str) -> anyhow::Result<Account> {
+    let name = AccountName::new(name).map_err(anyhow::Error::msg)?;
+    database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("there is no account \"{name}\""))
+}
+
+fn platform(platform: &str) -> anyhow::Result<&'static PlatformSpec> {
     platforms::find(platform).ok_or_else(|| {
         let known: Vec<&str> = platforms::PLATFORMS.iter().map(|spec| spec.name).collect();
         anyhow::anyhow!("there is no platform \"{platform}\"; there is: {}", known.join(", "))
     })
-}
-
-async fn set_limits(database: &Database, name: &str, limits: Vec<Value>) -> anyhow::Result<()> {
-    let name = AccountName::new(name).map_err(anyhow::Error::msg)?;
-    let account = database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("there is no account \"{name}\""))?;
-    let mut settings = account.settings;
-    match settings.as_object_mut() {
-        Some(options) if limits.is_empty() => drop(options.remove("limits")),
-        Some(options) => drop(options.insert("limits".to_owned(), Value::Array(limits))),
-        None => anyhow::bail!("the settings of account {name} are no object: {settings}"),
-    }
-    let opened = find(&account.platform)?.open(&settings, switchboard_connectors::platform::Http::new()?)?;
-    database.set_settings(account.id, &settings).await?;
-    for limit in opened.capabilities.limits {
-        println!("{}: {} in {} s", limit.scope.as_str(), limit.count, limit.window.as_secs_f64());
-    }
-    println!("in force once its connectors are started anew, first the standby, then the active");
-    Ok(())
-}
-
-fn parse_limits(texts: &[String]) -> anyhow::Result<Vec<Value>> {
-    texts.iter().map(|text| Ok(parse_limit(text)?.to_json())).collect()
-}
-
-/// `account=1000/1s`
-fn parse_limit(text: &str) -> anyhow::Result<Limit> {
-    let wrong =
-        || anyhow::anyhow!("limit {text}: write SCOPE=COUNT/SPAN, for example account=30/1s, chat=1/1s, group=20/1m");
-    let (scope, rest) = text.split_once('=').ok_or_else(wrong)?;
-    let (count, span) = rest.split_once('/').ok_or_else(wrong)?;
-    let scope = Scope::from_word(scope).ok_or_else(wrong)?;
-    let count = count.parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
-    let window = Duration::from_secs(super::seconds("limit", span)?);
-    anyhow::ensure!(!window.is_zero(), wrong());
-    Ok(Limit { count, window, scope })
 }
 
 #[cfg(test)]
@@ -128,14 +105,5 @@ mod tests {
         let (plain, limited) = (json!({"token": "a"}), json!({"token": "a", "limits": [1]}));
         assert!(is_same(&plain, &plain) && is_same(&limited, &plain) && is_same(&limited, &limited));
         assert!(!is_same(&plain, &limited) && !is_same(&limited, &json!({"token": "b"})));
-    }
-
-    #[test]
-    fn limits_are_read() {
-        let limit = parse_limit("group=20/1m").expect("a limit");
-        assert_eq!((limit.count, limit.window.as_secs(), limit.scope), (20, 60, Scope::Group));
-        for wrong in ["group", "group=20", "world=1/1s", "chat=0/1s", "chat=1/0s", "chat=1/1"] {
-            assert!(parse_limit(wrong).is_err(), "{wrong}");
-        }
     }
 }
