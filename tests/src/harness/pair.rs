@@ -42,6 +42,11 @@ impl Fleet {
         self.connectors[number].as_mut().expect("the connector was started")
     }
 
+    /// What a connector's `/readyz` answers now, ready or not.
+    pub async fn ready_of(&self, number: usize) -> Option<Value> {
+        readiness(self.connector_admin(number)).await
+    }
+
     /// The connector that holds the lease and says that it is active, if there is one.
     pub async fn active_now(&self) -> Option<usize> {
         let lease = self.onlooker.lease().await.filter(|lease| !lease.released)?;

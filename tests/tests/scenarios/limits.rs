@@ -31,7 +31,7 @@ fn split_first(all: Vec<i64>) -> (i64, Vec<i64>) {
 }
 
 /// Calls that the platform refused, by scope.
-async fn refused(fleet: &Fleet) -> Vec<(String, u64)> {
+pub async fn refused(fleet: &Fleet) -> Vec<(String, u64)> {
     let state = fleet.platform.state().await;
     let scopes = state["high_water"].as_object().expect("scopes");
     let refused =

@@ -15,6 +15,7 @@ mod lanes;
 mod limits;
 mod load;
 mod sabotage;
+mod settings;
 mod takeover;
 mod two_pages;
 
