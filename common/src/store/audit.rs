@@ -7,7 +7,7 @@ use tokio_postgres::GenericClient;
 use super::{Database, StoreError};
 
 /// A change an operator made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuditRow {
     /// Its number.
     pub id: i64,
@@ -25,6 +25,22 @@ pub struct AuditRow {
     pub before: Option<Value>,
     /// What is there now.
     pub after: Option<Value>,
+}
+
+impl AuditRow {
+    /// Reads a row of the table.
+    pub(super) fn of(row: &tokio_postgres::Row) -> Self {
+        Self {
+            id: row.get("id"),
+            at: row.get("at"),
+            actor: row.get("actor"),
+            action: row.get("action"),
+            subject: row.get("subject"),
+            version: row.get("version"),
+            before: row.get("before"),
+            after: row.get("after"),
+        }
+    }
 }
 
 /// A change to be written down.
@@ -67,25 +83,6 @@ impl Database {
 
     /// The newest `limit` changes, newest first, of one subject or of all.
     pub async fn audit(&self, subject: Option<&str>, limit: i64) -> Result<Vec<AuditRow>, StoreError> {
-        const SQL: &str = "
-            SELECT id, at, actor, action, subject, version, before, after FROM audit
-             WHERE $1::text IS NULL OR subject = $1 ORDER BY id DESC LIMIT $2";
-        self.within(async {
-            let connection = self.connection().await?;
-            let rows = connection.query(SQL, &[&subject, &limit]).await?;
-            connection.done();
-            let row = |row: &tokio_postgres::Row| AuditRow {
-                id: row.get("id"),
-                at: row.get("at"),
-                actor: row.get("actor"),
-                action: row.get("action"),
-                subject: row.get("subject"),
-                version: row.get("version"),
-                before: row.get("before"),
-                after: row.get("after"),
-            };
-            Ok(rows.iter().map(row).collect())
-        })
-        .await
+        self.audit_page(subject, i64::MAX, limit).await
     }
 }

@@ -49,8 +49,8 @@ pub use intake::{CursorMove, Stored};
 pub use items::{FileEndItem, FileItem, OutcomeItem};
 pub use lease::{Gap, Lease, Raise, Renewed, Way};
 pub use loader::{
-    AuditRow, ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat,
-    ListedCustomer, LogPage, LookUp, Place, Span, Turn,
+    ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat, ListedCustomer,
+    LogPage, LookUp, Place, Span, Turn,
 };
 pub use migrations::{migrate, needed_version, schema_version};
 pub use outbox::{Accepted, Submission};

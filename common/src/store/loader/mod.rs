@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 pub use chats::{ChatFilter, ChatsPage};
 pub use details::{Closed, Interaction, ListedChat, ListedCustomer};
 pub use log::{LogPage, Place, Turn};
-pub use office::{AuditRow, ListedAccount};
+pub use office::ListedAccount;
 pub use people::{CustomerChat, FoundCustomer, LookUp};
 
 /// A half-open interval of time: `from` belongs to it, `to` does not.

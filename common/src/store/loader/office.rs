@@ -1,9 +1,9 @@
 //! Accounts, what operators changed, and the key of cursors.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::super::audit::AuditRow;
 use super::super::{Database, StoreError};
 
 /// An account, as desktops see it.
@@ -19,27 +19,6 @@ pub struct ListedAccount {
     pub enabled: bool,
     /// What its platform can do.
     pub capabilities: Value,
-}
-
-/// One change by an operator.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AuditRow {
-    /// Its number; rises with time.
-    pub id: i64,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who.
-    pub actor: String,
-    /// What was done.
-    pub action: String,
-    /// To what.
-    pub subject: String,
-    /// The account's version after it.
-    pub version: Option<i64>,
-    /// What it was.
-    pub before: Option<Value>,
-    /// What it is.
-    pub after: Option<Value>,
 }
 
 const ACCOUNTS: &str = "
@@ -95,17 +74,7 @@ impl Database {
                 }
             };
             connection.done();
-            let change = |row: &tokio_postgres::Row| AuditRow {
-                id: row.get("id"),
-                at: row.get("at"),
-                actor: row.get("actor"),
-                action: row.get("action"),
-                subject: row.get("subject"),
-                version: row.get("version"),
-                before: row.get("before"),
-                after: row.get("after"),
-            };
-            Ok(rows.iter().map(change).collect())
+            Ok(rows.iter().map(AuditRow::of).collect())
         })
         .await
     }
