@@ -7,6 +7,7 @@ pub mod database;
 pub mod health;
 pub mod http;
 pub mod metrics;
+pub mod patience;
 pub mod problem;
 pub mod shutdown;
 pub mod telemetry;
