@@ -39,7 +39,7 @@ macro_rules! rules {
 
 rules! {
     FILE_UPLOAD = Files "POST /files/{account}" [Agent Bot];
-    FILE_PUT = Files "PUT /files/{account}/{client_key}" [Agent Bot];
+    FILE_PUT = Files "PUT /files/{account}/{file}" [Agent Bot];
     FILE_GET = Files "GET /files/{account}/{file}" [Agent Bot Supervisor Loader Admin];
     FILE_LINK = Files "POST /files/{account}/{file}/link" [Agent Bot Supervisor];
 
