@@ -1,4 +1,57 @@
-//! Attachments in and out, by id; hosted by each account's connector.
+//! Attachments in and out, by id; hosted by each account's connector, whether it is active or standby.
 //!
-//! Empty for now: content other than text is announced to agents with its caption, and its bytes stay with the
-//! platform (docs/roadmap.md).
+//! Bytes pass through in chunks: a file is never whole in memory, and no connection to the database is held while a client is
+//! slow. A file is read by whoever may see it *now*; that is decided in the database, for every request. Names are data, types
+//! are what the bytes show, and only a few types are ever shown inside a browser.
+
+mod around;
+mod body;
+mod download;
+mod entitled;
+mod headers;
+mod linger;
+mod link;
+mod multipart;
+mod name;
+mod range;
+mod receive;
+mod server;
+mod sniff;
+mod source;
+mod sweep;
+mod upload;
+mod writer;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use utoipa::OpenApi;
+
+pub use name::clean_name;
+pub use server::{Bounds, FileServer, FileServerError, FileServerOptions};
+pub use sniff::{HEAD_BYTES, sniff};
+pub use writer::{ChunkWriter, Counted, WriteError};
+
+/// Everything below `/files/{account}`.
+pub fn routes(server: FileServer) -> Router {
+    Router::new()
+        .route("/files/{account}", post(upload::post))
+        .route("/files/{account}/{file}", get(download::get).head(download::head).put(upload::put))
+        .route("/files/{account}/{file}/link", post(link::make))
+        // Sizes are bounded by the account's limit while the bytes come in.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(server.clone(), around::around))
+        .with_state(server)
+}
+
+/// What the routes take and answer.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(paths(upload::post, upload::put, download::get, download::head, link::make))]
+    struct Files;
+    Files::openapi()
+}
+
+#[cfg(test)]
+mod tests;

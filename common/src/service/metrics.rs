@@ -1,4 +1,4 @@
-//! Names of all metrics, once. Base units; labels are `account`, `platform`, `role`, `outcome`, `state`;
+//! Names of all metrics, once. Base units; labels are `account`, `platform`, `role`, `outcome`, `state`, `direction`;
 //! never an id of a chat, a customer or a message.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -60,6 +60,10 @@ names! {
     describe_counter WS_REQUESTS = "switchboard_ws_requests_total";
     /// Requests and connections that limits per address turned away, by outcome.
     describe_counter TURNED_AWAY = "switchboard_turned_away_total";
+    /// Bytes of files, by direction: `in` from agents, `out` to them.
+    describe_counter FILE_BYTES = "switchboard_file_bytes_total";
+    /// Requests to the file server, by outcome.
+    describe_counter FILE_REQUESTS = "switchboard_file_requests_total";
     /// Seconds from an entry's commit time to its frame.
     describe_histogram RELAY = "switchboard_relay_seconds";
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::super::work::Work;
 use super::super::{Database, StoreError};
 use crate::model::{AccountId, AgentId, FileId, FileKind, FileState};
 
@@ -48,7 +49,8 @@ const FILE: &str = concat!("SELECT ", columns!(), " FROM file f WHERE f.account_
 const FILE_FOR: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM file f WHERE f.account_id = $1 AND f.id = $2 AND (f.inbound OR f.state = 1) AND file_visible(f, $3)"
+    " FROM file f WHERE f.account_id = $1 AND f.id = $2 AND (f.inbound OR f.state = 1)
+        AND ($3::int IS NULL OR EXISTS (SELECT 1 FROM agent a WHERE a.id = $3 AND a.enabled) AND file_visible(f, $3))"
 );
 
 const FILE_OF_KEY: &str = concat!(
@@ -72,7 +74,7 @@ impl Database {
     }
 
     /// A file, if it is for the eyes of `viewer`: whoever uploaded it, and who sees a chat in which it was shown. Without a
-    /// viewer every one is. An upload that is not whole is nobody's.
+    /// viewer every one is; a disabled agent's eyes see none. An upload that is not whole is nobody's.
     pub async fn file_for(
         &self,
         account: AccountId,
@@ -82,14 +84,21 @@ impl Database {
         self.one_file(FILE_FOR, &[&account.0, &id.as_str(), &viewer.map(|viewer| viewer.0)]).await
     }
 
-    /// The file that `agent` uploaded under `client_key`.
+    /// The file that `agent` uploaded under `client_key`; as safe as when it was uploaded.
     pub async fn file_of_key(
         &self,
         account: AccountId,
         agent: AgentId,
         client_key: &str,
     ) -> Result<Option<FileRow>, StoreError> {
-        self.one_file(FILE_OF_KEY, &[&account.0, &agent.0, &client_key]).await
+        self.within(async {
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(FILE_OF_KEY).await?;
+            let (work, rows) = Work::begin(connection, &statement, &[&account.0, &agent.0, &client_key]).await?;
+            work.commit_repeat().await?;
+            rows.first().map(file).transpose()
+        })
+        .await
     }
 
     /// At most `count` chunks from `first_seq` on; none of a file that is not ready. Four to eight at a time: the connection is
