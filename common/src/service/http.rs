@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use super::config::{ConfigError, Public};
+use super::patience::Patient;
 use super::shutdown::Shutdown;
 use crate::access::{Addresses, Held};
 
@@ -35,6 +36,8 @@ pub struct HttpLimits {
     pub connections: usize,
     /// A request's head must be there in this time, and a connection without a request lives no longer.
     pub head_within: Duration,
+    /// Whoever takes nothing of an answer for so long is cut.
+    pub taken_within: Duration,
     /// What is under way when the shutdown begins may take so long.
     pub last_requests: Duration,
 }
@@ -46,6 +49,7 @@ impl HttpLimits {
             addresses: Addresses::new(public)?,
             connections: public.connections,
             head_within: Duration::from_secs(10),
+            taken_within: Duration::from_secs(60),
             last_requests: Duration::from_secs(5),
         })
     }
@@ -76,7 +80,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let stream = Counted { stream, _permit: permit, _held: held };
+        let stream = Counted { stream: Patient::new(stream, limits.taken_within), _permit: permit, _held: held };
         under_way.spawn(connection(stream, peer, service.clone(), limits.head_within, shutdown.clone()));
     }
     drop(listener);
@@ -133,7 +137,7 @@ async fn connection(
 
 /// A connection that is counted as long as it is open, also when it has become a websocket.
 struct Counted {
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     _permit: OwnedSemaphorePermit,
     _held: Option<Held>,
 }
