@@ -1,20 +1,24 @@
 //! What a chatserver must be told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_common::access::AuthSettings;
+use switchboard_common::access::Verifier;
+use switchboard_common::service::http::HttpLimits;
 
 /// Settings of one chatserver.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChatserverConfig {
     /// Its name in znodes, logs and the `hello` answer; unique among live processes.
     pub name: String,
-    /// Whose tokens are believed.
-    pub auth: AuthSettings,
+    /// Checks tokens.
+    pub verifier: Arc<Verifier>,
     /// Web origins, besides the chatserver's own host, whose pages may open the websocket: `https://desk.example.org`.
     pub origins: Vec<String>,
     /// Bounds of one session.
     pub limits: Limits,
+    /// Bounds of the listener, and limits per address.
+    pub http: HttpLimits,
     /// An account whose lease was not renewed for so long is served by nobody: half a session timeout.
     pub lease_good_for: Duration,
     /// How long a session may stay away and still resume by its cursors.

@@ -20,16 +20,13 @@ mod wakes;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use axum::Router;
-use axum::serve::ListenerExt;
 use futures_util::future::select_all;
-use switchboard_common::access::Verifier;
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::health::Health;
+use switchboard_common::service::http::serve;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
 use tokio::net::TcpListener;
@@ -38,9 +35,6 @@ pub use config::{ChatserverConfig, Limits};
 
 use agents::{Door, hub};
 use wakes::Wakes;
-
-/// How long requests under way may take to end once the listener is closed.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves agents until the shutdown begins, then tells every session to come back elsewhere. Sessions and loops are
 /// tasks of `shutdown`; wait for them by [`Shutdown::drained`].
@@ -52,12 +46,10 @@ pub async fn run(
     shutdown: Shutdown,
     health: Health,
 ) -> anyhow::Result<()> {
-    let verifier = Verifier::new(&config.auth).context("auth")?;
     let wakes = Arc::new(Wakes::default());
     let (hub, commands) = hub::channel();
     let door = Arc::new(Door::new(
         config.clone(),
-        verifier,
         database.clone(),
         doorbells.clone(),
         hub.clone(),
@@ -73,10 +65,11 @@ pub async fn run(
         shutdown.spawn(housekeeping::watch_sessions(database.clone(), hub, config.name.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
     ];
-    let router = agents::routes(door).merge(page::routes(&config.origins)).merge(health_routes(health));
-    let mut serving = pin!(serve(listener, router, &shutdown));
+    let strangers = config.http.addresses.limited(agents::routes(door).merge(page::routes(&config.origins)));
+    let router = strangers.merge(health_routes(health));
+    let mut serving = pin!(serve(listener, router, config.http, &shutdown));
     let result = tokio::select! {
-        served = &mut serving => served,
+        () = &mut serving => Ok(()),
         (ended, _, _) = select_all(parts) => {
             let result = match ended {
                 Ok(()) if shutdown.has_begun() => Ok(()),
@@ -85,30 +78,12 @@ pub async fn run(
             };
             // Half a chatserver is worse than none: agents go where there is a whole one.
             shutdown.begin();
-            serving.await.and(result)
+            serving.await;
+            result
         }
     };
     shutdown.begin();
     result
-}
-
-async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> anyhow::Result<()> {
-    // An answer is one small frame: without this it may wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-    });
-    let ending = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { ending.wait().await });
-    let overdue = async {
-        shutdown.wait().await;
-        tokio::time::sleep(LAST_REQUESTS).await;
-    };
-    tokio::select! {
-        result = serving => result.context("the agents' listener ended"),
-        () = overdue => Ok(()),
-    }
 }
 
 #[cfg(test)]

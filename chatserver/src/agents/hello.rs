@@ -46,7 +46,7 @@ pub(super) async fn greet(
         farewell(CloseCode::Internal, Failure::new(Code::Unavailable, "the database did not answer: come back"))
     };
     let token = token.ok_or_else(|| unauthorized("send a token"))?;
-    let identity = door.verifier.verify(token.expose_secret()).map_err(|denied| {
+    let identity = door.config.verifier.verify(token.expose_secret()).map_err(|denied| {
         tracing::info!(why = %denied, "a token was refused");
         unauthorized("the token was not accepted")
     })?;

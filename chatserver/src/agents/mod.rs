@@ -11,15 +11,16 @@ mod session;
 mod socket;
 mod waiting;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use switchboard_common::access::{Verifier, bearer};
+use axum::{Extension, Router};
+use switchboard_common::access::{ClientAddress, bearer};
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
@@ -33,7 +34,6 @@ use protocol::LARGEST_FRAME;
 /// What every session needs.
 pub(crate) struct Door {
     config: ChatserverConfig,
-    verifier: Verifier,
     database: Database,
     doorbells: Doorbells,
     hub: Hub,
@@ -44,14 +44,13 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(
         config: ChatserverConfig,
-        verifier: Verifier,
         database: Database,
         doorbells: Doorbells,
         hub: Hub,
         wakes: Arc<Wakes>,
         shutdown: Shutdown,
     ) -> Self {
-        Self { config, verifier, database, doorbells, hub, wakes, shutdown }
+        Self { config, database, doorbells, hub, wakes, shutdown }
     }
 }
 
@@ -69,7 +68,13 @@ pub(crate) fn routes(door: Arc<Door>) -> Router {
     Router::new().route("/v1/agent", get(upgrade)).with_state(door)
 }
 
-async fn upgrade(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn upgrade(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(ClientAddress(client)): Extension<ClientAddress>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     if !origin_allowed(&headers, &door.config.origins) {
         return (StatusCode::FORBIDDEN, "pages of this origin may not open the websocket\n").into_response();
     }
@@ -77,6 +82,14 @@ async fn upgrade(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: Web
     if upgrade.selected_protocol().is_none() {
         return (StatusCode::BAD_REQUEST, "offer the subprotocol switchboard.v1\n").into_response();
     }
+    // Connections are counted by their peers. Behind a proxy that is nobody, and the socket counts for whom it is.
+    let held = match client == peer.ip().to_canonical() {
+        true => None,
+        false => match door.config.http.addresses.hold(client) {
+            Ok(held) => held,
+            Err(problem) => return problem.into_response(),
+        },
+    };
     let bearer = bearer(&headers);
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -87,7 +100,10 @@ async fn upgrade(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: Web
         .on_upgrade(move |socket| async move {
             let shutdown = door.shutdown.clone();
             // A tracked task of its own: the shutdown waits for it.
-            shutdown.spawn(session::run(door, socket, bearer));
+            shutdown.spawn(async move {
+                session::run(door, socket, bearer).await;
+                drop(held);
+            });
         })
 }
 

@@ -10,17 +10,20 @@ mod resume;
 mod waiting;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use switchboard_common::access::{AuthKey, AuthSettings, TokenAlgorithm};
+use switchboard_common::access::{AuthKey, AuthSettings, TokenAlgorithm, Verifier};
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::model::{
     AccountId, AccountName, Author, Capabilities, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate,
 };
+use switchboard_common::service::config::{Config, Public};
 use switchboard_common::service::health::Health;
+use switchboard_common::service::http::HttpLimits;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::testkit::TestDatabase;
 use switchboard_common::store::{Database, NewAccount};
@@ -40,6 +43,8 @@ struct Fleet {
     database: Database,
     doorbells: Doorbells,
     account: AccountId,
+    /// Limits per address of the chatservers that are started from now on.
+    public: Public,
     running: Vec<Shutdown>,
 }
 
@@ -67,7 +72,8 @@ impl Fleet {
         let account = database.account(&name).await.unwrap().unwrap().id;
         // A sweep that no test waits for: what works, works by rings.
         let sweep = Sweep { usual: Duration::from_secs(3600), alone: Duration::from_secs(3600) };
-        Self { test, database, doorbells: Doorbells::memory(sweep), account, running: Vec::new() }
+        let public = Config::load(None, std::iter::empty()).unwrap().public;
+        Self { test, database, doorbells: Doorbells::memory(sweep), account, public, running: Vec::new() }
     }
 
     async fn start(&mut self, name: &str) -> SocketAddr {
@@ -78,11 +84,13 @@ impl Fleet {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let key = AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material: SecretString::from(SECRET) };
+        let auth = AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] };
         let config = ChatserverConfig {
             name: name.to_owned(),
-            auth: AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] },
+            verifier: Arc::new(Verifier::new(&auth).unwrap()),
             origins: vec!["https://desk.example".to_owned()],
             limits,
+            http: HttpLimits::new(&self.public).unwrap(),
             lease_good_for: Duration::from_secs(5),
             feed_retention: Duration::from_secs(7 * 86_400),
         };

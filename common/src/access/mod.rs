@@ -6,6 +6,7 @@
 mod addresses;
 mod http;
 mod networks;
+mod rotation;
 pub mod rules;
 mod token;
 

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -37,7 +38,7 @@ impl AuthSettings {
     /// The section `[auth]`, its secrets read.
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
         let mut keys = Vec::new();
-        if let Some(material) = config.hs256_secret()? {
+        for material in config.hs256_secrets()? {
             keys.push(AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material });
         }
         let (path, algorithm) = (&config.auth.public_key_file, &config.auth.public_key_algorithm);
@@ -48,7 +49,10 @@ impl AuthSettings {
             let algorithm = algorithm
                 .parse()
                 .map_err(|error: AuthSettingsError| wrong("auth.public_key_algorithm", error.to_string()))?;
-            keys.push(AuthKey { id: None, algorithm, material: SecretString::from(pem) });
+            // Several, one after the other, while they are changed.
+            for material in pem.split_inclusive("-----END PUBLIC KEY-----").filter(|block| !block.trim().is_empty()) {
+                keys.push(AuthKey { id: None, algorithm, material: SecretString::from(material.trim()) });
+            }
         }
         match keys.is_empty() {
             false => Ok(Self { issuer: config.auth.issuer.clone(), audience: config.auth.audience.clone(), keys }),
@@ -159,7 +163,7 @@ impl From<Error> for Denied {
 
 /// Checks tokens.
 pub struct Verifier {
-    keys: Vec<Key>,
+    keys: RwLock<Arc<[Key]>>,
 }
 
 struct Key {
@@ -182,6 +186,17 @@ struct Claims {
 impl Verifier {
     /// Reads the keys.
     pub fn new(settings: &AuthSettings) -> Result<Self, AuthSettingsError> {
+        Ok(Self { keys: RwLock::new(Self::read(settings)?) })
+    }
+
+    /// From now on believes these keys alone; those before stay when one of these cannot be used.
+    pub fn replace(&self, settings: &AuthSettings) -> Result<(), AuthSettingsError> {
+        let keys = Self::read(settings)?;
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    fn read(settings: &AuthSettings) -> Result<Arc<[Key]>, AuthSettingsError> {
         if settings.keys.is_empty() {
             return Err(AuthSettingsError::NoKey);
         }
@@ -199,7 +214,7 @@ impl Verifier {
             validation.leeway = u64::from(LEEWAY_S);
             Ok(Key { id: key.id.clone(), key: decoding_key(key)?, validation })
         };
-        Ok(Self { keys: settings.keys.iter().map(key).collect::<Result<_, _>>()? })
+        settings.keys.iter().map(key).collect()
     }
 
     /// Checks a token.
@@ -211,7 +226,8 @@ impl Verifier {
         let fits =
             |key: &&Key| key.validation.algorithms.contains(&header.alg) && (key.id.is_none() || key.id == header.kid);
         let mut denied = Denied("no key fits its kid and algorithm");
-        for key in self.keys.iter().filter(fits) {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for key in keys.iter().filter(fits) {
             match decode::<Claims>(token, &key.key, &key.validation) {
                 Ok(token) => return identity(&token.claims),
                 Err(error) => denied = error.into(),

@@ -146,6 +146,33 @@ async fn requests_are_limited_by_address_as_the_proxy_tells_it() {
 }
 
 #[tokio::test]
+async fn every_answer_has_the_headers_of_an_answer_to_strangers() {
+    let server = start(|_, _| {}).await;
+    for request in ["GET /peer", "GET /nothing", "POST /peer", "OPTIONS /peer"] {
+        let head =
+            format!("{request} HTTP/1.1\r\nOrigin: https://evil.example\r\nAccess-Control-Request-Method: GET\r\n");
+        let answer = server.ask(&head).await;
+        let mut headers: Vec<&str> = answer.split("\r\n\r\n").next().unwrap().lines().skip(1).collect();
+        headers.retain(|line| {
+            !["date", "content-length", "connection", "allow"].contains(&line.split(':').next().unwrap())
+        });
+        headers.sort_unstable();
+        let kind = if request == "GET /peer" { vec!["content-type: text/plain; charset=utf-8"] } else { vec![] };
+        let want = [
+            "cache-control: no-store",
+            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+            "cross-origin-resource-policy: same-origin",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+        ];
+        let mut want: Vec<&str> = want.into_iter().chain(kind).collect();
+        want.sort_unstable();
+        assert_eq!(headers, want, "{request}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_under_way_ends_before_the_server() {
     let server = start(|_, _| {}).await;
     let (idle, slow) = (server.open("").await, server.open("GET /slow HTTP/1.1\r\nHost: here\r\n\r\n").await);

@@ -8,20 +8,24 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::NoTls;
+use deadpool_postgres::{Connect, Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
 
 use super::StoreError;
+use crate::service::config::SecretFile;
 
 /// How to reach Postgres.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
     /// `postgresql://user@host:port/database`, several hosts allowed; no password in it.
     pub url: String,
-    /// The password, when the server asks for one.
-    pub password: Option<SecretString>,
+    /// The password, when the server asks for one; each new connection uses it as it is then.
+    pub password: Option<Arc<SecretFile>>,
     /// Connections at most.
     pub pool_size: usize,
     /// Shown in `pg_stat_activity`.
@@ -69,9 +73,6 @@ impl Database {
 
     fn open(options: &DatabaseOptions, purpose: Purpose) -> Result<Self, StoreError> {
         let mut config: tokio_postgres::Config = options.url.parse()?;
-        if let Some(password) = &options.password {
-            config.password(password.expose_secret());
-        }
         let timeout_ms = options.statement_timeout.as_millis();
         config
             .application_name(&options.application_name)
@@ -93,9 +94,9 @@ impl Database {
                     Purpose::Read => " -c default_transaction_read_only=on",
                 }
             ));
-        let manager = deadpool_postgres::Manager::from_config(
+        let manager = deadpool_postgres::Manager::from_connect(
             config,
-            NoTls,
+            Connector { password: options.password.clone() },
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let wait = Some(Duration::from_secs(5));
@@ -164,6 +165,41 @@ impl Database {
         let status = self.pool.status();
         (status.size, status.available)
     }
+}
+
+/// Connects with the password as it is now.
+struct Connector {
+    password: Option<Arc<SecretFile>>,
+}
+
+impl Connect for Connector {
+    fn connect(&self, config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let mut config = config.clone();
+        Box::pin(async move {
+            if let Some(password) = &self.password {
+                config.password(password.current().expose_secret());
+            }
+            let connected = match (config.connect(NoTls).await, &self.password) {
+                // The server may have the new password before our last look at the file.
+                (Err(error), Some(password)) if refused(&error) && password.reread() => {
+                    config.password(password.current().expose_secret());
+                    config.connect(NoTls).await
+                }
+                (connected, _) => connected,
+            };
+            let (client, connection) = connected?;
+            let driver = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection to Postgres ended");
+                }
+            });
+            Ok((client, driver))
+        })
+    }
+}
+
+fn refused(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_PASSWORD)
 }
 
 /// A connection on loan. Call [`done`](Self::done) after a success; dropped without it, it is closed.

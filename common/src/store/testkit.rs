@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{Database, DatabaseOptions, migrate};
@@ -71,7 +70,7 @@ impl Drop for TestDatabase {
 fn open(url: &str, pool_size: usize) -> Database {
     Database::new(&DatabaseOptions {
         url: url.to_owned(),
-        password: None::<SecretString>,
+        password: None,
         pool_size,
         application_name: "test".to_owned(),
         statement_timeout: Duration::from_secs(10),

@@ -75,7 +75,7 @@ fn every_case_says_what_is_wanted() {
 
 #[test]
 fn a_platform_knows_its_contract_and_nothing_else() {
-    // `http` is the one way out: it sets the deadlines of a call. `resolve_secret` reads what an option refers to.
+    // `http` is the one way out: it sets the deadlines of a call. `SecretFile` reads what an option refers to.
     let of_the_crate = ["platform", "http"];
     let of_common = ["model"];
     let mut found = Vec::new();
@@ -92,7 +92,7 @@ fn a_platform_knows_its_contract_and_nothing_else() {
             }
             for (line, used) in segments(file, "switchboard_common::") {
                 let secret =
-                    code(file).any(|(number, text)| number == line && text.contains("service::config::resolve_secret"));
+                    code(file).any(|(number, text)| number == line && text.contains("service::config::SecretFile"));
                 if !secret && !of_common.contains(&used.as_str()) {
                     found.push(format!("{}:{line}: switchboard_common::{used}", file.path));
                 }

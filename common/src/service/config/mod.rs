@@ -5,12 +5,13 @@ mod source;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-pub use secret::{SecretRefError, resolve_secret};
+pub use secret::{SecretFile, SecretRefError, resolve_secret};
 pub use source::ConfigError;
 
 use crate::access::Addresses;
@@ -242,7 +243,7 @@ impl Config {
         }
         Ok(DatabaseOptions {
             url: postgres.url.clone(),
-            password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?,
+            password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?.map(Arc::new),
             pool_size: postgres.pool_size,
             application_name: application_name.to_owned(),
             statement_timeout: Duration::from_millis(postgres.statement_timeout_ms),
@@ -250,12 +251,15 @@ impl Config {
     }
 
     /// The key of signed links, when one is configured.
-    pub fn link_secret(&self) -> Result<Option<SecretString>, ConfigError> {
+    pub fn link_secret(&self) -> Result<Option<SecretFile>, ConfigError> {
         secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
     }
 
-    /// The shared key of agents' tokens, when one is configured.
-    pub fn hs256_secret(&self) -> Result<Option<SecretString>, ConfigError> {
-        secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file)
+    /// The shared keys of agents' tokens, a line each: all are believed, the first signs.
+    pub fn hs256_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
+        let secret = secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file)?;
+        let Some(secret) = secret.map(|secret| secret.current()) else { return Ok(Vec::new()) };
+        let lines = secret.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
+        Ok(lines.map(SecretString::from).collect())
     }
 }

@@ -9,9 +9,8 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::SecretString;
 use switchboard_common::model::{Inbound, RawUpdate};
-use switchboard_common::service::config::resolve_secret;
+use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
     Answer, Batch, Call, Deadline, FileLimits, Http, Limit, Outbound, ParseError, Platform, PlatformSpec, PollError,
@@ -37,10 +36,11 @@ pub const SPEC: PlatformSpec = PlatformSpec {
 pub(super) struct Telegram {
     http: Http,
     base_url: String,
-    token: SecretString,
+    /// Looked up again for each call: an operator may change it.
+    token: SecretFile,
 }
 
-const SETTINGS: &str = "token (a reference: file:/path or env:NAME) and base_url (optional)";
+const SETTINGS: &str = "token (a reference: file:/path, credential:NAME or env:NAME) and base_url (optional)";
 
 fn open(settings: &Settings, http: Http) -> Result<Box<dyn Platform>, SettingsError> {
     let text = |key: &str| settings.get(key).and_then(|value| value.as_str());
@@ -48,7 +48,7 @@ fn open(settings: &Settings, http: Http) -> Result<Box<dyn Platform>, SettingsEr
         return Err(SettingsError(format!("telegram has no setting \"{unknown}\"; it has {SETTINGS}")));
     }
     let reference = text("token").ok_or_else(|| SettingsError(format!("telegram needs {SETTINGS}")))?;
-    let token = resolve_secret(reference).map_err(|error| SettingsError(format!("token: {error}")))?;
+    let token = SecretFile::open(reference).map_err(|error| SettingsError(format!("token: {error}")))?;
     let base_url = text("base_url").unwrap_or("https://api.telegram.org").trim_end_matches('/').to_owned();
     if !base_url.starts_with("https://") && !base_url.starts_with("http://") {
         return Err(SettingsError(format!(

@@ -24,7 +24,7 @@ impl Telegram {
         headers: &[(&'static str, String)],
         deadline: &Deadline,
     ) -> Result<HttpAnswer, HttpError> {
-        let url = format!("{}/bot{}/{method}", self.base_url, self.token.expose_secret());
+        let url = format!("{}/bot{}/{method}", self.base_url, self.token.current().expose_secret());
         self.http.post(&url, headers, body, deadline).await
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use switchboard_chatserver::{ChatserverConfig, Limits, run as serve};
-use switchboard_common::access::AuthSettings;
+use switchboard_common::access::{AuthSettings, Verifier};
 use switchboard_common::service::config::Config;
+use switchboard_common::service::http::HttpLimits;
 use tokio::net::TcpListener;
 
 use crate::cli::ChatserverArgs;
@@ -18,9 +19,12 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
         name if name.is_empty() => format!("{}-{}", super::host_name(), listen.port()),
         name => name,
     };
+    AuthSettings::of(config)?; // what is wrong with it is said before the database is waited for
+    let process = Process::start(config, &format!("chatserver {name}"), args.admin_listen).await?;
     let settings = ChatserverConfig {
         name: name.clone(),
-        auth: AuthSettings::of(config)?,
+        verifier: Verifier::watched(config, &process.shutdown)?,
+        http: HttpLimits::new(&config.public)?,
         origins: config
             .chatserver
             .origins
@@ -33,7 +37,6 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
         lease_good_for: Duration::from_millis(config.zookeeper.session_timeout_ms / 2),
         feed_retention: Duration::from_secs(u64::from(config.chatserver.feed_retention_days) * 86_400),
     };
-    let process = Process::start(config, &format!("chatserver {name}"), args.admin_listen).await?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (chatserver.listen)"))?;
     let (database, doorbells) = (process.database.clone(), process.doorbells.clone());

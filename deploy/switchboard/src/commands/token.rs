@@ -19,7 +19,7 @@ struct Claims<'a> {
 
 /// Prints a token.
 pub fn run(config: &Config, args: &TokenArgs) -> anyhow::Result<()> {
-    let secret = config.hs256_secret()?.ok_or_else(|| {
+    let secret = config.hs256_secrets()?.into_iter().next().ok_or_else(|| {
         anyhow::anyhow!(
             "auth.hs256_secret is not set: tokens are made elsewhere, or set it (or auth.hs256_secret_file)"
         )
