@@ -58,6 +58,15 @@ pub struct Call {
     pub retry_after: Option<i64>,
 }
 
+/// A file was asked for by a link that the platform gave.
+#[derive(Debug, Deserialize)]
+pub struct Download {
+    #[serde(rename = "acct")]
+    _acct: String,
+    #[serde(rename = "reply")]
+    _reply: String,
+}
+
 /// A line about one session, in the order the agent saw them.
 #[derive(Debug)]
 pub enum SocketLine {

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import urllib.parse
 import urllib.request
 
 # Times as timedelta, which a later major version of the client makes its only way.
@@ -63,6 +64,12 @@ class Control:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    def file(self, content, **told):
+        query = urllib.parse.urlencode({"acct": self.acct, **told})
+        request = urllib.request.Request(f"{self.base}/control/file?{query}", data=content)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
     def state(self):
         with urllib.request.urlopen(f"{self.base}/control/state?acct={self.acct}", timeout=10) as answer:
             return json.load(answer)
@@ -106,6 +113,28 @@ async def receive(bot, control, inbox):
     check(edited.text == "Hello!" and edited.edit_date is not None, "an edit carries the whole new text")
     control.order("photo", chat=OLGA, caption="look")
     photo = (await inbox.take()).message
+    whole = await (await bot.get_file(photo.photo[-1])).download_as_bytearray()
+    check(whole[:2] == b"\xff\xd8", "its largest size is downloaded")
+    act = bytes(range(256)) * 400
+    control.file(act, chat=OLGA, kind="document", name="act.pdf", mime="application/pdf", caption="signed")
+    document = (await inbox.take()).message
+    check(document.caption == "signed" and document.document.file_name == "act.pdf", "a document has a name")
+    check(document.document.mime_type == "application/pdf" and document.document.file_size == len(act), "and a type and a size")
+    there = await document.document.get_file()
+    check(there.file_unique_id == document.document.file_unique_id, "getFile finds it")
+    check(bytes(await there.download_as_bytearray()) == act, "and its bytes are the customer's")
+    control.file(act, chat=OLGA, kind="voice")
+    check((await inbox.take()).message.voice.mime_type == "audio/ogg", "a voice message")
+    control.file(act, chat=OLGA, kind="sticker")
+    check((await inbox.take()).message.sticker.width == 512, "a sticker")
+    for _ in range(2):
+        control.file(bytes(whole), chat=OLGA, kind="photo", album="77")
+    album = [(await inbox.take()).message for _ in range(2)]
+    check([one.media_group_id for one in album] == ["77", "77"], "an album is two messages of one group")
+    control.file(b"x", chat=OLGA, kind="document", claims_bytes=(20 << 20) + 1)
+    large = (await inbox.take()).message.document
+    await refused(BadRequest, "file is too big", large.get_file())
+    await refused(BadRequest, "wrong file_id", bot.get_file("nonsense"))
     check(photo.caption == "look" and len(photo.photo) == 3, "a photo comes in three sizes")
     check(max(photo.photo, key=lambda size: size.width).width == 1280, "the largest is the whole picture")
     control.order("contact", chat=OLGA, own=True)
@@ -168,6 +197,26 @@ async def send(bot, control, inbox):
     await refused(BadRequest, "button_data_invalid", bot.send_message(OLGA, "x", reply_markup=long))
     row = [InlineKeyboardButton("b", callback_data=str(n)) for n in range(101)]
     await refused(BadRequest, "reply markup is too long", bot.send_message(OLGA, "x", reply_markup=InlineKeyboardMarkup([row])))
+
+
+async def send_files(bot, control):
+    """Uploads, and what is sent again by its identifier."""
+    act = bytes(range(256)) * 400
+    sent = await bot.send_document(OLGA, act, caption="<b>act</b>", parse_mode=ParseMode.HTML, filename="act.pdf")
+    check(sent.caption == "act" and sent.caption_entities[0].type == MessageEntityType.BOLD, "a caption is formatted")
+    check(sent.document.file_name == "act.pdf" and sent.document.file_size == len(act), "a document is uploaded")
+    there = await sent.document.get_file()
+    check(bytes(await there.download_as_bytearray()) == act, "and downloaded again")
+    again = await bot.send_document(OLGA, sent.document.file_id)
+    check(again.document.file_unique_id == sent.document.file_unique_id, "its identifier sends it again")
+    await refused(BadRequest, "can't use file of type Document as Photo", bot.send_photo(OLGA, sent.document.file_id))
+    await refused(BadRequest, "PHOTO_INVALID_DIMENSIONS", bot.send_photo(OLGA, act))
+    await refused(BadRequest, "caption is too long", bot.send_document(OLGA, act, caption="x" * 1025))
+    png = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + b"IHDR" + (640).to_bytes(4) + (480).to_bytes(4) + b"\x08\x06"
+    photo = await bot.send_photo(OLGA, png, caption="look")
+    check((photo.photo[-1].width, photo.photo[-1].height) == (640, 480), "a photo is measured")
+    reply = await bot.send_photo(OLGA, photo.photo[-1], reply_parameters=ReplyParameters(photo.message_id))
+    check(reply.reply_to_message.message_id == photo.message_id, "a photo replies")
 
 
 async def standing(bot, control, inbox):
@@ -247,6 +296,7 @@ async def drive(args):
         inbox = Inbox(bot)
         await receive(bot, control, inbox)
         await send(bot, control, inbox)
+        await send_files(bot, control)
         await standing(bot, control, inbox)
         await limits(bot, control)
         await conflicts(bot, other, control, inbox)

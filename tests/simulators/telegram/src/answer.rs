@@ -1,11 +1,13 @@
 //! How an exchange ends on the wire.
 
+use std::io;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderValue, StatusCode, header},
     response::Response,
 };
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use crate::{
     connection::Connection,
@@ -77,7 +79,7 @@ impl Answer {
                 Self::Whole { body, .. } => Self::ok(body),
                 other => other,
             },
-            Mode::ErrorBefore | Mode::Flood | Mode::Slow => self,
+            Mode::ErrorBefore | Mode::Flood | Mode::Slow | Mode::Trickle | Mode::Endless => self,
         }
     }
 
@@ -118,21 +120,25 @@ impl Answer {
     }
 }
 
+/// Some bytes, and then the end of the connection.
+pub fn torn(bytes: Bytes) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(Some(bytes), |piece| async move {
+        match piece {
+            Some(piece) => Some((Ok(piece), None)),
+            None => {
+                // The server writes out what it has whenever the body makes it wait.
+                tokio::task::yield_now().await;
+                Some((Err(io::ErrorKind::ConnectionAborted.into()), None))
+            }
+        }
+    })
+}
+
 /// Half of a body under a Content-Length that promises all of it.
 fn half(body: Vec<u8>) -> Response {
     let length = body.len();
     let first = Bytes::from(body).slice(..length / 2);
-    let pieces = stream::unfold(Some(first), |piece| async move {
-        match piece {
-            Some(first) => Some((Ok(first), None)),
-            None => {
-                // The server writes out what it has whenever the body makes it wait.
-                tokio::task::yield_now().await;
-                Some((Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted)), None))
-            }
-        }
-    });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let mut response = Response::new(Body::from_stream(torn(first)));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     response

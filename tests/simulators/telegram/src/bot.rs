@@ -16,6 +16,7 @@ use crate::{
     chats::Chats,
     clock::Calendar,
     faults::Faults,
+    files::{Files, Seen},
     limits::Limiter,
     log::{Event, ObserverLog},
     poll::Polling,
@@ -80,6 +81,8 @@ pub struct State {
     pub polling: Polling,
     /// Flood control.
     pub limiter: Limiter,
+    /// What was sent, both ways.
+    pub files: Files,
     /// Standing orders to misbehave.
     pub faults: Faults,
     /// Set webhook, if any.
@@ -123,6 +126,8 @@ pub struct NewUpdate<'a> {
     pub key: Option<String>,
     /// The text in it, which the log only shows as tag and hash.
     pub text: Option<&'a str>,
+    /// The file in it.
+    pub file: Option<Seen>,
     /// Seconds until it vanishes.
     pub lives_s: i64,
 }
@@ -152,6 +157,7 @@ impl Bot {
             queue: Queue::default(),
             polling: Polling::default(),
             limiter,
+            files: Files::default(),
             faults: Faults::default(),
             webhook: None,
             allowed: None,
@@ -215,7 +221,11 @@ impl State {
         let pseq = self.next_pseq(new.chat);
         let chat = new.chat.to_string();
         let expires_at = self.now() + new.lives_s;
-        self.admit(Update { id, bytes, key: key.clone(), chat: Some(chat), pseq, tries: 0, expires_at }, new.text);
+        self.admit(
+            Update { id, bytes, key: key.clone(), chat: Some(chat), pseq, tries: 0, expires_at },
+            new.text,
+            new.file,
+        );
         Deed { update_id: Some(id), message_id: new.message_id, key, pseq }
     }
 
@@ -232,11 +242,11 @@ impl State {
         let pseq = raw.chat.map_or(0, |chat| self.next_pseq(chat));
         let chat = raw.chat.map(|chat| chat.to_string());
         let expires_at = self.now() + DAY_S;
-        self.admit(Update { id, bytes, key: key.clone(), chat, pseq, tries: 0, expires_at }, None);
+        self.admit(Update { id, bytes, key: key.clone(), chat, pseq, tries: 0, expires_at }, None, None);
         Deed { update_id: Some(id), message_id: None, key, pseq }
     }
 
-    fn admit(&mut self, update: Update, text: Option<&str>) {
+    fn admit(&mut self, update: Update, text: Option<&str>, file: Option<Seen>) {
         let hash = text.map(|text| sha256_hex(text.as_bytes()));
         self.log.write(Event::Typed {
             acct: &self.acct,
@@ -246,6 +256,7 @@ impl State {
             tag: text.and_then(tag),
             hash: hash.as_deref(),
             update_id: update.id,
+            file,
         });
         self.queue.push(update);
         self.polling.wake();

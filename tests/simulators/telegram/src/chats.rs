@@ -211,6 +211,12 @@ pub fn set_text(message: &mut Value, formatted: &Formatted) {
     set_or_remove(message, "entities", (!formatted.entities.is_empty()).then(|| json!(formatted.entities)));
 }
 
+/// Writes a caption and its entities into a `Message` object.
+pub fn set_caption(message: &mut Value, formatted: &Formatted) {
+    set_or_remove(message, "caption", (!formatted.text.is_empty()).then(|| json!(formatted.text)));
+    set_or_remove(message, "caption_entities", (!formatted.entities.is_empty()).then(|| json!(formatted.entities)));
+}
+
 /// Sets a field, or takes it away: optional fields of the platform are absent, never null.
 pub fn set_or_remove(object: &mut Value, name: &str, value: Option<Value>) {
     let fields: &mut Map<_, _> = object.as_object_mut().expect("a message is an object");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     bot::{DAY_S, Deed, NewUpdate, QUERY_S, State},
     chats::{ChatKind, Person, Standing, set_or_remove},
+    files::{NewFile, Stored, file_id_of},
     formatting::detect,
     keyboard,
     text::sha256_hex,
@@ -18,7 +19,7 @@ pub struct Saying {
     /// Message it replies to.
     pub reply_to: Option<i64>,
     /// Fields beside the text: photo, contact.
-    pub extra: Option<(&'static str, Value)>,
+    pub extra: Vec<(&'static str, Value)>,
 }
 
 impl State {
@@ -58,7 +59,7 @@ impl State {
 
     /// A message from a customer.
     pub fn say(&mut self, chat: i64, from: i64, saying: Saying) -> Result<Deed, String> {
-        if saying.text.as_deref().is_none_or(str::is_empty) && saying.extra.is_none() {
+        if saying.text.as_deref().is_none_or(str::is_empty) && saying.extra.is_empty() {
             return Err("a message has text or something else in it".to_owned());
         }
         if chat == from {
@@ -74,13 +75,13 @@ impl State {
         let now = self.now();
         let from_user = self.chats.people[&from].user();
         let mut body = json!({ "message_id": id, "from": from_user, "chat": self.chats.describe(chat), "date": now });
-        let (text_field, entities_field) = match &saying.extra {
-            Some((field, value)) => {
-                body[*field] = value.clone();
-                ("caption", "caption_entities")
-            }
-            None => ("text", "entities"),
+        let (text_field, entities_field) = match saying.extra.is_empty() {
+            true => ("text", "entities"),
+            false => ("caption", "caption_entities"),
         };
+        for (field, value) in &saying.extra {
+            body[*field] = value.clone();
+        }
         if let Some(text) = saying.text.as_deref().filter(|text| !text.is_empty()) {
             body[text_field] = json!(text);
             let found = detect(text);
@@ -99,6 +100,7 @@ impl State {
             message_id: Some(id),
             key: Some(format!("m:{chat}:{id}")),
             text: saying.text.as_deref().filter(|text| !text.is_empty()),
+            file: file_id_of(&body).and_then(|id| self.files.get(id)).map(Stored::seen),
             lives_s: DAY_S,
         });
         self.changed(Some(chat), "message");
@@ -129,6 +131,7 @@ impl State {
             message_id: Some(message_id),
             key: Some(format!("e:{chat}:{message_id}:{now}:{}", &sha256_hex(text.as_bytes())[..16])),
             text: Some(text),
+            file: None,
             lives_s: DAY_S,
         });
         self.changed(Some(chat), "edit");
@@ -156,6 +159,7 @@ impl State {
             message_id: Some(message_id),
             key: None,
             text: None,
+            file: None,
             lives_s: QUERY_S,
         });
         Ok(deed)
@@ -188,6 +192,7 @@ impl State {
             message_id: None,
             key: None,
             text: None,
+            file: None,
             lives_s: DAY_S,
         });
         self.changed(Some(chat), "standing");
@@ -205,7 +210,7 @@ impl State {
         }
         self.introduce(by, None, None, None);
         self.chats.open(to, ChatKind::Supergroup { title }, Standing::Open);
-        let told = |field| Saying { extra: Some(field), ..Saying::default() };
+        let told = |field| Saying { extra: vec![field], ..Saying::default() };
         let deeds = vec![
             self.say(chat, by, told(("migrate_to_chat_id", json!(to))))?,
             self.say(to, by, told(("migrate_from_chat_id", json!(chat))))?,
@@ -217,17 +222,18 @@ impl State {
         Ok(deeds)
     }
 
-    /// A photo in the sizes that the platform makes of it.
-    pub fn photo(&mut self, chat: i64, from: i64, caption: Option<String>) -> Result<Deed, String> {
-        let number = self.press_count + self.queue.next_id();
-        let size = |name: &str, width: i64, height: i64, bytes: i64| {
-            json!({
-                "file_id": format!("photo-{}-{number}-{name}", self.bot_id), "file_unique_id": format!("u{number}{name}"),
-                "width": width, "height": height, "file_size": bytes,
-            })
-        };
-        let sizes = json!([size("s", 90, 60, 1200), size("m", 320, 213, 14_000), size("x", 1280, 853, 190_000)]);
-        self.say(chat, from, Saying { text: caption, extra: Some(("photo", sizes)), reply_to: None })
+    /// A file, with or without words under it. Those of one album name the same one, and come each for itself.
+    pub fn send_file(
+        &mut self,
+        chat: i64,
+        from: i64,
+        new: NewFile,
+        caption: Option<String>,
+        album: Option<String>,
+    ) -> Result<Deed, String> {
+        let mut extra = self.files.keep(self.bot_id, new);
+        extra.extend(album.map(|album| ("media_group_id", json!(album))));
+        self.say(chat, from, Saying { text: caption, extra, reply_to: None })
     }
 
     /// A contact card: the customer's own, as after the request button, or somebody else's.
@@ -241,6 +247,6 @@ impl State {
             }),
             false => json!({ "phone_number": "+15550000001", "first_name": "Somebody else", "user_id": from + 1 }),
         };
-        self.say(chat, from, Saying { extra: Some(("contact", card)), ..Saying::default() })
+        self.say(chat, from, Saying { extra: vec![("contact", card)], ..Saying::default() })
     }
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use axum::{
-    body::to_bytes,
     extract::{ConnectInfo, Request, State as Extract},
+    http::Method,
     response::Response,
 };
 
@@ -16,19 +16,19 @@ use crate::{
     bot::Bot,
     clock::boottime_ns,
     connection::Connection,
+    download,
     faults::{Fault, Mode},
+    files::Seen,
     limits::Scope,
     log::{Call, Event},
-    methods::{self, Method, Run},
-    params::Params,
+    methods::{self, Run},
+    params::{Params, Received, receive},
     poll,
     reply::{ApiError, Outcome},
     server::Simulator,
     text::{sha256_hex, tag},
 };
 
-/// Largest request body in bytes; the platform takes uploads of 50 MB, this simulator takes texts.
-const MAX_BODY: usize = 4 << 20;
 /// The caller's tenure.
 const EPOCH_HEADER: &str = "x-switchboard-epoch";
 /// Seconds of a commanded 429 that names none.
@@ -41,21 +41,24 @@ pub async fn handle(
     request: Request,
 ) -> Response {
     let t_first = connection.request_began_ns();
+    if let Some(path) = request.uri().path().strip_prefix("/file/bot").filter(|_| request.method() == Method::GET) {
+        return download::handle(&simulator, path, &connection).await;
+    }
     let (head, body) = request.into_parts();
     let Some((token, name)) = split_path(head.uri.path()) else {
         return Answer::of(&Err(ApiError::not_found())).send(&connection).await;
     };
     let epoch = head.headers.get(EPOCH_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = to_bytes(body, MAX_BODY).await;
+    let body = receive(body).await;
     let t_last = boottime_ns();
     let Some(bot) = simulator.bot_by_token(&token) else {
         return Answer::of(&Err(ApiError::unauthorized())).send(&connection).await;
     };
     let params = match body {
-        Ok(body) => Params::read(&head.uri, &head.headers, body).await,
-        Err(error) if is_too_long(&error) => Err(ApiError::too_large()),
+        Received::Whole(body) => Params::read(&head.uri, &head.headers, body).await,
+        Received::TooLarge => Err(ApiError::too_large()),
         // The caller left in the middle: the platform was never asked for anything.
-        Err(_) => return Answer::of(&Err(ApiError::too_large())).send(&connection).await,
+        Received::Torn => return Answer::of(&Err(ApiError::too_large())).send(&connection).await,
     };
     let method = methods::find(&name);
     let polled = method.is_some_and(|method| method.run.is_none());
@@ -69,11 +72,6 @@ pub async fn handle(
     let running = tokio::spawn(exchange.run(call, seed, simulator.reply_delay));
     let (answer, _open) = running.await.expect("an exchange does not panic");
     answer.send(&connection).await
-}
-
-/// Whether a body was refused for its length; otherwise it ended before its end.
-fn is_too_long(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string() == "length limit exceeded")
 }
 
 /// Token and method of a path. Tokens hold a colon, which some clients escape.
@@ -105,7 +103,7 @@ fn finish_poll(polled: Result<Vec<u8>, ApiError>) -> Answer {
 }
 
 /// What a fault without effect tells, where it tells anything.
-fn refusal(fault: &Fault) -> ApiError {
+pub fn refusal(fault: &Fault) -> ApiError {
     match fault.mode {
         Mode::Flood => ApiError::flood(fault.retry_after.unwrap_or(DEFAULT_RETRY_AFTER_S).max(1)),
         Mode::OkFalseBefore | Mode::ErrorBefore => ApiError::custom(
@@ -128,7 +126,7 @@ impl Drop for OpenCall {
 struct Exchange {
     bot: Arc<Bot>,
     name: String,
-    method: Option<&'static Method>,
+    method: Option<&'static methods::Method>,
     params: Result<Params, ApiError>,
     chat: Option<String>,
     epoch: Option<i64>,
@@ -148,7 +146,7 @@ struct Ended {
 impl Exchange {
     fn new(
         bot: Arc<Bot>,
-        method: Option<&'static Method>,
+        method: Option<&'static methods::Method>,
         name: &str,
         params: Result<Params, ApiError>,
         epoch: Option<i64>,
@@ -167,7 +165,8 @@ impl Exchange {
 
     async fn run(self, call: u64, seed: u64, reply_delay: Duration) -> (Answer, OpenCall) {
         let open = OpenCall(Arc::clone(&self.bot));
-        let text = self.params.as_ref().ok().and_then(|params| params.given("text"));
+        let told = |name| self.params.as_ref().ok().and_then(|params| params.given(name));
+        let text = told("text").or_else(|| told("caption"));
         let (tag, hash) = (text.and_then(tag), text.map(|text| sha256_hex(text.as_bytes())));
         let log = Arc::clone(&self.bot.lock().log);
         log.write(Event::CallOpen {
@@ -192,6 +191,7 @@ impl Exchange {
             chat: self.chat.as_deref(),
             tag,
             hash: hash.as_deref(),
+            file: self.file(),
             idem: None,
             epoch: self.epoch,
             t_first: self.t_first,
@@ -207,9 +207,22 @@ impl Exchange {
         (ended.answer, open)
     }
 
+    /// The file that the call sends, whether or not it is taken.
+    fn file(&self) -> Option<Seen> {
+        let (kind, params) = (self.method?.sends()?, self.params.as_ref().ok()?);
+        let (field, known) = (kind.field(), self.bot.lock());
+        match params.upload(kind.field()) {
+            Some(upload) => {
+                let (name, sha256) = (upload.name.clone(), upload.sha256.clone());
+                Some(Seen { field, name, bytes: upload.bytes.len() as u64, sha256 })
+            }
+            None => params.given(field).and_then(|id| known.files.get(id)).map(|file| Seen { field, ..file.seen() }),
+        }
+    }
+
     /// Flood control first, then faults, then the method. A call that flood control refuses meets no fault.
     async fn answer(&self, call: u64, seed: u64) -> Ended {
-        let (Some(Method { run: Some(run), .. }), Ok(params)) = (self.method, &self.params) else {
+        let (Some(methods::Method { run: Some(run), .. }), Ok(params)) = (self.method, &self.params) else {
             let error = self.params.as_ref().err().filter(|_| self.method.is_some()).cloned();
             return ended(&Err(error.unwrap_or_else(ApiError::not_found)));
         };

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::download::NAME;
+
 /// What happens to a call. *Before* and *after* say whether the call still took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,9 +38,18 @@ pub enum Mode {
     Slow,
     /// Took effect, half of the answer, then the connection closed.
     HalfAfter,
+    /// Of a download: the file in pieces, with `delay_ms` before each.
+    Trickle,
+    /// Of a download: bytes without end.
+    Endless,
 }
 
 impl Mode {
+    /// Whether it is a way to give a file only.
+    pub fn is_of_downloads(self) -> bool {
+        matches!(self, Self::Trickle | Self::Endless)
+    }
+
     /// Whether the call still takes effect.
     pub fn applies(self) -> bool {
         match self {
@@ -54,7 +65,9 @@ impl Mode {
             | Self::GatewayAfter
             | Self::GarbageAfter
             | Self::Slow
-            | Self::HalfAfter => true,
+            | Self::HalfAfter
+            | Self::Trickle
+            | Self::Endless => true,
         }
     }
 }
@@ -63,7 +76,7 @@ impl Mode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Method it strikes, or `*` for every one but getUpdates.
+    /// Method it strikes, `download`, or `*` for every method but getUpdates.
     pub method: String,
     /// Only calls that concern this chat.
     #[serde(default)]
@@ -94,6 +107,13 @@ fn one() -> u32 {
     1
 }
 
+impl Fault {
+    /// Milliseconds before the first byte of a download; a trickle waits before every piece by itself.
+    pub fn first_delay_ms(&self) -> u64 {
+        if self.mode == Mode::Trickle { 0 } else { self.delay_ms }
+    }
+}
+
 /// The standing orders of a bot; the oldest that matches a call strikes it.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
@@ -118,7 +138,7 @@ impl Faults {
     pub fn take(&mut self, method: &str, chat: Option<i64>) -> Option<Fault> {
         let strikes = |fault: &Fault| {
             let named = match fault.method.as_str() {
-                "*" => !method.eq_ignore_ascii_case("getUpdates"),
+                "*" => !method.eq_ignore_ascii_case("getUpdates") && method != NAME,
                 name => name.eq_ignore_ascii_case(method),
             };
             named && (fault.chat.is_none() || fault.chat == chat)

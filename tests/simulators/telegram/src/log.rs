@@ -13,7 +13,7 @@ use std::{
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::clock::boottime_ns;
+use crate::{clock::boottime_ns, files::Seen};
 
 /// The log file.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub enum Event<'a> {
         hash: Option<&'a str>,
         /// Number in the bot's queue.
         update_id: i64,
+        /// The file in it.
+        file: Option<Seen>,
     },
     /// An update was given to the connector.
     Push {
@@ -83,6 +85,15 @@ pub enum Event<'a> {
         /// When its first byte arrived.
         t_first: u64,
     },
+    /// A file was asked for by a link of getFile.
+    Download {
+        /// Account.
+        acct: &'a str,
+        /// The file, if the link was good.
+        file: Option<&'a Seen>,
+        /// HTTP status as text, or how it went wrong.
+        reply: &'a str,
+    },
     /// A request came to its end.
     Call(Call<'a>),
 }
@@ -100,8 +111,10 @@ pub struct Call<'a> {
     pub chat: Option<&'a str>,
     /// Tag in its text.
     pub tag: Option<&'a str>,
-    /// Hash of its text, as it came.
+    /// Hash of its text or caption, as it came.
     pub hash: Option<&'a str>,
+    /// The file it sends, uploaded or by its identifier.
+    pub file: Option<Seen>,
     /// Always null: this platform has no idempotency key.
     pub idem: Option<&'a str>,
     /// The caller's tenure, from the header `x-switchboard-epoch`.

@@ -1,6 +1,14 @@
 //! The table of methods.
 
-use crate::{account, bot::State, limits::Counting, params::Params, reply::Outcome, send, webhook};
+use crate::{
+    account,
+    bot::State,
+    files::{self, Kind},
+    limits::Counting,
+    params::Params,
+    reply::Outcome,
+    send, send_file, webhook,
+};
 
 /// What a method does with the state.
 pub type Run = fn(&mut State, &Params) -> Outcome;
@@ -32,6 +40,11 @@ pub enum Spends {
 }
 
 impl Method {
+    /// What kind of file it sends.
+    pub fn sends(&self) -> Option<Kind> {
+        [Kind::Photo, Kind::Document].into_iter().find(|kind| self.reads.get(1) == Some(&kind.field()))
+    }
+
     /// The chat whose allowance a call spends.
     pub fn limited_chat(&self, chat: Option<i64>, counting: Counting) -> Option<i64> {
         match (self.spends, counting) {
@@ -56,6 +69,37 @@ pub const METHODS: &[Method] = &[
         spends: Spends::Message,
         run: Some(send::send_message),
     },
+    Method {
+        name: "sendPhoto",
+        reads: &[
+            "chat_id",
+            "photo",
+            "caption",
+            "parse_mode",
+            "caption_entities",
+            "reply_parameters",
+            "reply_markup",
+            "protect_content",
+        ],
+        spends: Spends::Message,
+        run: Some(send_file::send_photo),
+    },
+    Method {
+        name: "sendDocument",
+        reads: &[
+            "chat_id",
+            "document",
+            "caption",
+            "parse_mode",
+            "caption_entities",
+            "reply_parameters",
+            "reply_markup",
+            "protect_content",
+        ],
+        spends: Spends::Message,
+        run: Some(send_file::send_document),
+    },
+    Method { name: "getFile", reads: &["file_id"], spends: Spends::Bot, run: Some(files::get_file) },
     Method {
         name: "editMessageText",
         reads: &["chat_id", "message_id", "inline_message_id", "text", "parse_mode", "entities", "reply_markup"],

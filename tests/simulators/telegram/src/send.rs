@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     bot::{Change, QUERY_S, State},
-    chats::{ChatKind, set_or_remove, set_text},
+    chats::{Chat, ChatKind, set_or_remove, set_text},
     formatting::{self, Formatted},
     keyboard,
     params::Params,
@@ -38,30 +38,50 @@ const NOT_MODIFIED: &str = "message is not modified: specified new message conte
 pub fn send_message(state: &mut State, params: &Params) -> Outcome {
     let formatted = formatting::read(params)?;
     let chat = state.chats.writable(params.get("chat_id"))?;
-    let private = chat.kind == ChatKind::Private;
-    let id = chat.id;
-    let markup = keyboard::check(params.get("reply_markup"), private)?;
-    let quoted = match reply_target(params)? {
-        Some(target) => match chat.quoted(target.message_id) {
-            None if !target.optional => return Err(ApiError::bad("message to be replied not found")),
-            quoted => quoted,
-        },
-        None => None,
-    };
+    let around = Around::read(params, chat)?;
     let formatted = formatting::finish(formatted)?;
+    Ok(put(state, around, |body| set_text(body, &formatted)))
+}
+
+/// What every new message may have around its content.
+pub struct Around {
+    chat: i64,
+    markup: Option<Value>,
+    quoted: Option<Value>,
+    protected: bool,
+}
+
+impl Around {
+    /// Reads and checks it.
+    pub fn read(params: &Params, chat: &Chat) -> Result<Self, ApiError> {
+        let markup = keyboard::check(params.get("reply_markup"), chat.kind == ChatKind::Private)?;
+        let quoted = match reply_target(params)? {
+            Some(target) => match chat.quoted(target.message_id) {
+                None if !target.optional => return Err(ApiError::bad("message to be replied not found")),
+                quoted => quoted,
+            },
+            None => None,
+        };
+        Ok(Self { chat: chat.id, markup, quoted, protected: params.flag("protect_content") })
+    }
+}
+
+/// Puts a message of the bot's into its chat; `fill` writes the content.
+pub fn put(state: &mut State, around: Around, fill: impl FnOnce(&mut Value)) -> Success {
+    let Around { chat: id, markup, quoted, protected } = around;
     let message_id = state.chats.next_message_id(id);
     let now = state.now();
     let mut body =
         json!({ "message_id": message_id, "from": state.bot_user(), "chat": state.chats.describe(id), "date": now });
-    set_text(&mut body, &formatted);
+    fill(&mut body);
     set_or_remove(&mut body, "reply_markup", markup);
     set_or_remove(&mut body, "reply_to_message", quoted);
-    set_or_remove(&mut body, "has_protected_content", params.flag("protect_content").then_some(Value::Bool(true)));
+    set_or_remove(&mut body, "has_protected_content", protected.then_some(Value::Bool(true)));
     if let Some(chat) = state.chats.chats.get_mut(&id) {
         chat.keep(message_id, None, now, body.clone());
     }
     state.changed(Some(id), "message");
-    Ok(Success::message(body, message_id))
+    Success::message(body, message_id)
 }
 
 struct ReplyTarget {

@@ -38,12 +38,12 @@ impl Words {
         }
         bot.introduce(from, self.first_name, self.username, self.language_code);
         check_room(bot)?;
-        Ok(bot.say(self.chat, from, Saying { text: Some(self.text), reply_to: self.reply_to, extra: None })?)
+        Ok(bot.say(self.chat, from, Saying { text: Some(self.text), reply_to: self.reply_to, extra: Vec::new() })?)
     }
 }
 
 /// The platform would lose the update, and a test must not wonder where it went.
-fn check_room(bot: &BotState) -> Result<(), Refused> {
+pub fn check_room(bot: &BotState) -> Result<(), Refused> {
     match bot.queue.is_full() {
         true => Err(Refused::because("100,000 updates wait: the platform would lose the next one")),
         false => Ok(()),
@@ -147,8 +147,6 @@ pub struct InChat {
     payload: Option<String>,
     /// `contact`: the customer's own card.
     own: Option<bool>,
-    /// `photo`: its caption.
-    caption: Option<String>,
 }
 
 impl InChat {
@@ -227,12 +225,6 @@ pub async fn callback(State(simulator): Platform, Body(order): Body<Press>) -> A
 pub async fn contact(State(simulator): Platform, Body(order): Body<InChat>) -> Answer<Deed> {
     let mut bot = bot(&simulator, &order.acct)?.lock();
     Ok(Json(bot.contact(order.chat, order.who(), order.own.unwrap_or(true))?))
-}
-
-pub async fn photo(State(simulator): Platform, Body(order): Body<InChat>) -> Answer<Deed> {
-    let mut bot = bot(&simulator, &order.acct)?.lock();
-    let from = order.who();
-    Ok(Json(bot.photo(order.chat, from, order.caption)?))
 }
 
 /// An update that a test made up: `body` is any JSON, `text_raw` any text at all.

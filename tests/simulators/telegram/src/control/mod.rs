@@ -1,6 +1,7 @@
 //! The control API: JSON for tests and for the phone page. README.md has the table.
 
 mod deeds;
+mod media;
 mod reads;
 mod settings;
 
@@ -89,7 +90,10 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/control/migrate", post(deeds::migrate))
         .route("/control/callback", post(deeds::callback))
         .route("/control/contact", post(deeds::contact))
-        .route("/control/photo", post(deeds::photo))
+        .route("/control/photo", post(media::photo))
+        .route("/control/file", post(media::file))
+        .route("/control/links", post(media::links))
+        .route("/control/media", get(media::media))
         .route("/control/update", post(deeds::update))
         .route("/control/fault", post(settings::add_fault))
         .route("/control/faults", get(settings::faults).delete(settings::clear_faults))

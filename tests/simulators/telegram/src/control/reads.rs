@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Answer, OfAccount, OfQuery, Refused, bot};
 use crate::{
-    bot::Change,
+    bot::{Change, State as BotState},
     chats::{Chat, Message, Standing},
     clock::boottime_ns,
     server::Simulator,
@@ -41,6 +41,7 @@ pub async fn state(State(simulator): Platform, query: OfQuery<OfAccount>) -> Ans
             "conflicts": state.polling.conflicts,
             "waiting": state.polling.is_waiting(),
         },
+        "downloads": state.files.downloads,
         "calls": { "open": bot.open_calls(), "by_reply": state.replies },
         "limits": state.limiter.rules,
         "high_water": state.limiter.high_water(boottime_ns()),
@@ -61,7 +62,7 @@ pub async fn chat(State(simulator): Platform, query: OfQuery<OfChat>) -> Answer 
     let state = bot(&simulator, &query.acct)?.lock();
     let chat = state.chats.chats.get(&query.chat).ok_or_else(|| Refused::because(format!("no chat {}", query.chat)))?;
     let action = chat.action.as_ref().filter(|(_, until)| *until > state.now()).map(|(action, _)| action);
-    let messages: Vec<_> = chat.messages.iter().map(|(id, message)| show(*id, message)).collect();
+    let messages: Vec<_> = chat.messages.iter().map(|(id, message)| show(&state, *id, message)).collect();
     Ok(Json(json!({
         "chat": state.chats.describe(query.chat),
         "standing": standing(chat.standing),
@@ -70,15 +71,14 @@ pub async fn chat(State(simulator): Platform, query: OfQuery<OfChat>) -> Answer 
     })))
 }
 
-fn show(id: i64, message: &Message) -> Value {
+fn show(state: &BotState, id: i64, message: &Message) -> Value {
     let from = if message.author.is_none() { "bot" } else { "customer" };
     let Some(body) = &message.body else {
         return json!({ "message_id": id, "from": from, "date": message.date, "deleted": true });
     };
     let text = body.get("text").or_else(|| body.get("caption"));
-    let other = ["photo", "contact", "migrate_to_chat_id", "migrate_from_chat_id"]
-        .into_iter()
-        .find(|field| body.get(field).is_some());
+    let other =
+        ["contact", "migrate_to_chat_id", "migrate_from_chat_id"].into_iter().find(|field| body.get(field).is_some());
     json!({
         "message_id": id,
         "from": from,
@@ -86,6 +86,7 @@ fn show(id: i64, message: &Message) -> Value {
         "date": message.date,
         "text": text,
         "other": other,
+        "file": super::media::shown(state, body),
         "edited": body.get("edit_date").is_some(),
         "reply_to": body["reply_to_message"]["message_id"],
         "buttons": body["reply_markup"]["inline_keyboard"],
@@ -117,7 +118,7 @@ pub async fn chats(State(simulator): Platform, query: OfQuery<OfAccount>) -> Ans
                 "chat": state.chats.describe(chat.id),
                 "standing": standing(chat.standing),
                 "messages": chat.messages.len(),
-                "last": chat.messages.last_key_value().map(|(id, message)| show(*id, message)),
+                "last": chat.messages.last_key_value().map(|(id, message)| show(&state, *id, message)),
             })
         })
         .collect();

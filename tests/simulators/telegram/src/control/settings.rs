@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Body, OfAccount, OfQuery, Refused, bot};
 use crate::{
+    download,
     faults::Fault,
     limits::{Counting, MAX_JITTER_MS, Rule},
     methods,
@@ -26,8 +27,12 @@ pub struct Order {
 pub async fn add_fault(State(simulator): Platform, Body(order): Body<Order>) -> Answer {
     let fault: Fault =
         serde_json::from_value(Value::Object(order.fault)).map_err(|error| Refused::because(error.to_string()))?;
-    if fault.method != "*" && methods::find(&fault.method).is_none() {
+    let of_downloads = fault.method == download::NAME;
+    if fault.method != "*" && !of_downloads && methods::find(&fault.method).is_none() {
         return Err(Refused::because(format!("there is no method {}", fault.method)));
+    }
+    if fault.mode.is_of_downloads() && !of_downloads {
+        return Err(Refused::because(format!("only downloads go wrong in this way: {:?}", fault.mode)));
     }
     let mut bot = bot(&simulator, &order.acct)?.lock();
     bot.faults.add(fault);

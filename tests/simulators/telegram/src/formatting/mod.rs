@@ -17,6 +17,8 @@ use crate::{
 
 /// Longest text of one message in UTF-16 units, counted after the formatting is taken out.
 pub const MAX_TEXT: usize = 4096;
+/// Longest caption, measured in the same way.
+pub const MAX_CAPTION: usize = 1024;
 /// Longest text parameter in bytes, counted before.
 pub const MAX_RAW_BYTES: usize = 32_768;
 
@@ -63,12 +65,21 @@ pub fn read(params: &Params) -> Result<Formatted, ApiError> {
     if text.is_empty() {
         return Err(ApiError::bad("message text is empty"));
     }
+    parse(text, params, "entities")
+}
+
+/// The same for the caption of a file, which may be empty.
+pub fn read_caption(params: &Params) -> Result<Formatted, ApiError> {
+    parse(params.get("caption"), params, "caption_entities")
+}
+
+fn parse(text: &str, params: &Params, entities: &str) -> Result<Formatted, ApiError> {
     if text.len() > MAX_RAW_BYTES {
         return Err(ApiError::bad("text is too long"));
     }
     let (cleaned, vanished) = clean(text);
     let parsed = match params.get("parse_mode").to_ascii_lowercase().as_str() {
-        "" | "none" => return explicit(text, &cleaned, &vanished, params.get("entities")),
+        "" | "none" => return explicit(text, &cleaned, &vanished, params.get(entities)),
         "html" => html::parse(&cleaned),
         "markdownv2" => markdown::parse(&cleaned),
         _ => return Err(ApiError::bad("unsupported parse_mode")),
@@ -78,13 +89,26 @@ pub fn read(params: &Params) -> Result<Formatted, ApiError> {
 
 /// Trims, measures and finds links: the checks that the platform makes after it has looked at the chat.
 pub fn finish(formatted: Formatted) -> Result<Formatted, ApiError> {
-    let mut trimmed = trim(formatted);
+    let trimmed = trim(formatted);
     if trimmed.text.is_empty() {
         return Err(ApiError::bad("text must be non-empty"));
     }
     if utf16_len(&trimmed.text) > MAX_TEXT {
         return Err(ApiError::bad("message is too long"));
     }
+    Ok(with_links(trimmed))
+}
+
+/// The same for a caption.
+pub fn finish_caption(formatted: Formatted) -> Result<Formatted, ApiError> {
+    let trimmed = trim(formatted);
+    if utf16_len(&trimmed.text) > MAX_CAPTION {
+        return Err(ApiError::bad("message caption is too long"));
+    }
+    Ok(with_links(trimmed))
+}
+
+fn with_links(mut trimmed: Formatted) -> Formatted {
     let found = detect(&trimmed.text).into_iter().filter(|new| {
         trimmed
             .entities
@@ -94,7 +118,7 @@ pub fn finish(formatted: Formatted) -> Result<Formatted, ApiError> {
     let found: Vec<_> = found.collect();
     trimmed.entities.extend(found);
     trimmed.entities.sort_by_key(|entity| (entity.offset, std::cmp::Reverse(entity.length)));
-    Ok(trimmed)
+    trimmed
 }
 
 /// Entities given as JSON beside the text.

@@ -73,7 +73,7 @@ function showCustomers(chats) {
     button.dataset.chat = row.chat.id;
     button.setAttribute("aria-current", row.chat.id === chat);
     const last = document.createElement("small");
-    last.textContent = row.last ? row.last.text || row.last.other || "removed" : "no messages";
+    last.textContent = row.last ? row.last.text || row.last.file?.kind || row.last.other || "removed" : "no messages";
     button.append(nameOf(row.chat), last);
     button.onclick = () => open(row.chat.id);
     const item = document.createElement("li");
@@ -91,7 +91,7 @@ function showConversation(conversation) {
   $("standing").textContent = conversation?.action ? `bot: ${conversation.action} …` : words[standing] ?? standing;
   $("block").textContent = standing === "blocked" ? "Unblock" : "Block";
   const canWrite = standing === "open" || standing === "never_started";
-  for (const id of ["text", "send", "photo", "contact"]) $(id).disabled = !canWrite;
+  for (const id of ["text", "send", "attach", "file", "contact"]) $(id).disabled = !canWrite;
   $("block").disabled = !known || chat < 0;
   const log = $("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
@@ -112,6 +112,7 @@ function bubble(message) {
   const text = document.createElement("span");
   text.className = "text";
   text.textContent = [message.other && `[${message.other}]`, message.text].filter(Boolean).join(" ");
+  if (message.file) item.append(media(message.file));
   item.append(text);
   const when = line("time", "", new Date(message.date * 1000).toLocaleTimeString() + (message.edited ? ", edited" : ""));
   if (message.from === "customer" && message.text) when.append(editButton(message));
@@ -125,6 +126,41 @@ function line(tag, name, text) {
   element.className = name;
   element.textContent = text;
   return element;
+}
+
+// What the bot and the customer sent each other: shown when a browser can, else a link.
+function media(file) {
+  const address = "/control/media?" + new URLSearchParams({ acct, file_id: file.file_id });
+  const tags = { photo: "img", sticker: "img", voice: "audio", audio: "audio", video: "video", video_note: "video", animation: "video" };
+  const element = document.createElement(tags[file.kind] || "a");
+  element.className = "file";
+  element.dataset.sha256 = file.sha256;
+  const name = file.name || file.kind;
+  if (element.tagName === "A") {
+    element.href = address;
+    element.download = name;
+    element.textContent = `${name} (${file.bytes} bytes)`;
+  } else {
+    element.src = address;
+    element.title = name;
+    if (element.tagName === "IMG") element.alt = name; else element.controls = true;
+  }
+  return element;
+}
+
+// Sends what a person picked as a phone would: pictures as photos, several at once as an album.
+async function send(files) {
+  await meet();
+  const album = files.length > 1 ? String(Date.now()) : null;
+  const kinds = { "image/jpeg": "photo", "image/png": "photo", "image/webp": "photo", "audio/ogg": "voice" };
+  for (const [n, file] of [...files].entries()) {
+    const kind = kinds[file.type] || { audio: "audio", video: "video" }[file.type.split("/")[0]] || "document";
+    const told = { acct, chat, kind, name: file.name, mime: file.type, album, caption: n ? null : $("text").value, ...author() };
+    const given = Object.entries(told).filter(([, value]) => value);
+    const response = await fetch("/control/file?" + new URLSearchParams(given), { method: "POST", body: file });
+    if (!response.ok) throw new Error((await response.json()).error);
+  }
+  $("text").value = "";
 }
 
 function editButton(message) {
@@ -187,9 +223,9 @@ $("new-customer").onsubmit = attempt(async () => {
   $("new-name").value = "";
   open(id);
 });
-$("photo").onclick = attempt(async () => {
-  await meet();
-  await order("photo", { chat, caption: $("text").value || null, ...author() });
+$("attach").onclick = () => $("file").click();
+$("file").onchange = attempt(async () => {
+  try { await send($("file").files); } finally { $("file").value = ""; }
 });
 $("contact").onclick = attempt(async () => {
   await meet();

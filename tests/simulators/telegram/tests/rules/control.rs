@@ -105,7 +105,7 @@ async fn conversations_show_both_sides_in_order() {
     assert_eq!(rows.len(), 3);
     assert_eq!((&rows[0]["from"], &rows[0]["text"]), (&json!("customer"), &json!("question")));
     assert_eq!((&rows[1]["from"], &rows[1]["deleted"]), (&json!("bot"), &json!(true)));
-    assert_eq!((&rows[2]["other"], &rows[2]["text"]), (&json!("photo"), &json!("look")));
+    assert_eq!((&rows[2]["file"]["kind"], &rows[2]["text"]), (&json!("photo"), &json!("look")));
     assert_eq!(conversation["standing"], "open");
 }
 

@@ -2,6 +2,8 @@
 
 mod control;
 mod faults;
+mod files_in;
+mod files_out;
 mod limits;
 mod platform;
 mod sending;

@@ -114,6 +114,21 @@ impl Platform {
         (status, response.json().await.expect("a JSON body"))
     }
 
+    /// Olga sends a file that must be taken; what becomes of it.
+    pub async fn file(&self, told: &[(&str, &str)], bytes: &[u8]) -> Value {
+        let (status, answer) = self.try_file(told, bytes).await;
+        assert_eq!(status, StatusCode::OK, "{told:?}: {answer}");
+        answer
+    }
+
+    pub async fn try_file(&self, told: &[(&str, &str)], bytes: &[u8]) -> (StatusCode, Value) {
+        let request = self.client.post(format!("{}/control/file", self.base)).query(&[("acct", "support")]);
+        let request = request.query(&[("chat", OLGA)]).query(told).body(bytes.to_vec());
+        let response = request.send().await.expect("an HTTP answer");
+        let status = response.status();
+        (status, response.json().await.expect("a JSON body"))
+    }
+
     pub async fn look(&self, path: &str) -> Value {
         let response = self.client.get(format!("{}/control/{path}", self.base)).send().await.expect("an HTTP answer");
         assert_eq!(response.status(), StatusCode::OK, "{path}");

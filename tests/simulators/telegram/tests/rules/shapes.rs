@@ -61,7 +61,8 @@ impl Api {
         }
         match name {
             "Integer" => is(value.is_i64()),
-            "String" => is(value.is_string()),
+            // A file's part of the form is named instead of written into it.
+            "String" | "InputFile" => is(value.is_string()),
             "Boolean" => is(value.is_boolean()),
             "Float" => is(value.is_number()),
             _ => match self.types.get(name) {
@@ -155,6 +156,8 @@ async fn every_required_parameter_is_demanded() {
 
 /// Olga has started the bot, was asked something with a button, and pressed it.
 struct Asked {
+    file: Value,
+    photo: Value,
     message_id: Value,
     query: Value,
 }
@@ -167,8 +170,15 @@ async fn prepare(platform: &Platform) -> Asked {
     let asked = platform.ok("sendMessage", json!({ "chat_id": OLGA, "text": "?", "reply_markup": buttons })).await;
     let message_id = asked["message_id"].clone();
     platform.order("callback", json!({ "chat": OLGA, "message_id": message_id, "data": "y" })).await;
+    platform.file(&[("kind", "document")], b"a file").await;
+    platform.order("photo", json!({ "chat": OLGA })).await;
     let updates = platform.ok("getUpdates", json!({})).await;
-    Asked { message_id, query: updates[1]["callback_query"]["id"].clone() }
+    Asked {
+        message_id,
+        query: updates[1]["callback_query"]["id"].clone(),
+        file: updates[2]["message"]["document"]["file_id"].clone(),
+        photo: updates[3]["message"]["photo"][2]["file_id"].clone(),
+    }
 }
 
 /// One complete request for each method, in an order in which all succeed.
@@ -186,6 +196,15 @@ fn requests(asked: &Asked) -> Vec<(&'static str, Value)> {
             }),
         ),
         ("sendMessage", json!({ "chat_id": OLGA, "text": "👋 bold", "entities": entities })),
+        ("sendPhoto", json!({ "chat_id": OLGA, "photo": asked.photo, "caption": "a <i>b</i>", "parse_mode": "HTML" })),
+        (
+            "sendDocument",
+            json!({
+                "chat_id": OLGA, "document": asked.file, "caption": "👋 bold", "caption_entities": entities,
+                "reply_parameters": { "message_id": id }, "reply_markup": buttons, "protect_content": true,
+            }),
+        ),
+        ("getFile", json!({ "file_id": asked.file })),
         ("editMessageText", json!({ "chat_id": OLGA, "message_id": id, "text": "!", "reply_markup": buttons })),
         ("sendChatAction", json!({ "chat_id": OLGA, "action": "typing" })),
         ("answerCallbackQuery", json!({ "callback_query_id": asked.query, "text": "thanks" })),
@@ -230,6 +249,9 @@ async fn updates_of_every_kind_are_as_described() {
     platform.order("message", full).await;
     platform.order("edit", json!({ "chat": OLGA, "message_id": 1, "text": "changed" })).await;
     platform.order("photo", json!({ "chat": OLGA, "caption": "look: https://example.org" })).await;
+    for kind in ["document", "video", "audio", "voice", "video_note", "animation", "sticker"] {
+        platform.file(&[("kind", kind), ("name", "a.bin"), ("mime", "application/x-any")], b"bytes").await;
+    }
     platform.order("contact", json!({ "chat": OLGA, "own": true })).await;
     platform.order("contact", json!({ "chat": OLGA, "own": false })).await;
     platform.order("start", json!({ "chat": OLGA, "payload": "deep" })).await;
@@ -248,6 +270,6 @@ async fn updates_of_every_kind_are_as_described() {
         let fields = update.as_object().expect("an object").keys().filter(|key| *key != "update_id");
         fields.for_each(|kind| *kinds.entry(kind.clone()).or_default() += 1);
     }
-    let want = [("callback_query", 1), ("edited_message", 1), ("message", 10), ("my_chat_member", 3)];
+    let want = [("callback_query", 1), ("edited_message", 1), ("message", 19), ("my_chat_member", 3)];
     assert_eq!(kinds, want.map(|(kind, count)| (kind.to_owned(), count)).into());
 }
