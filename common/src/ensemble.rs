@@ -8,6 +8,8 @@
 //! session is made and whoever watches [`Link`] makes their ephemeral nodes and watches anew. A call has
 //! no timeout of its own: wrap each in [`bounded`].
 
+mod examine;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use tokio::sync::watch;
 use zookeeper_client::{Acls, Client, CreateMode, SessionState};
 
 use crate::service::shutdown::Shutdown;
+
+pub use examine::{Examined, examine, four_letters};
 
 /// Where the servers are, and how long silence means death.
 #[derive(Clone, Debug)]

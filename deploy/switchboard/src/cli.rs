@@ -47,6 +47,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at everything a fleet needs; says of each finding what mends it, and exits 1 when one is bad.
+    Doctor(DoctorArgs),
     /// Who changed what, newest first.
     Audit {
         /// Only changes of this account, agent or queue.
@@ -222,6 +224,20 @@ pub enum AgentCommand {
         /// Which one.
         name: String,
     },
+}
+
+/// `doctor`
+#[derive(Args)]
+pub struct DoctorArgs {
+    /// Only this account.
+    #[arg(long)]
+    pub account: Option<String>,
+    /// The reverse proxy as agents and platforms reach it: https://chat.example.com. It is fetched.
+    #[arg(long)]
+    pub public_url: Option<String>,
+    /// One JSON array, for programs.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `token`

@@ -45,7 +45,7 @@ impl Process {
         let listen = admin_listen.unwrap_or(config.admin.listen);
         let address = admin::serve(listen, health.clone(), metrics::install(&surroundings)?, &surroundings).await?;
         tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
-        let database = Database::new(&config.database(&format!("switchboard {name}"))?)?;
+        let database = Database::new(&config.database(&application_name(name))?)?;
         wait_for_schema(&database, &health, &shutdown).await?;
         let ensemble = ensemble(config, &surroundings);
         let sweep = Sweep {
@@ -85,6 +85,11 @@ impl Process {
             false => tracing::warn!("stopped; some tasks did not end in time"),
         }
     }
+}
+
+/// What a process calls itself at Postgres: with its version, so that a doctor sees who runs which.
+pub fn application_name(name: &str) -> String {
+    format!("switchboard/{} {name}", env!("CARGO_PKG_VERSION"))
 }
 
 /// Begins to keep a session; without a configured ensemble there never is one.

@@ -210,7 +210,8 @@ impl Fleet {
         }
     }
 
-    pub(super) fn command(&self) -> Command {
+    /// The executable with the configuration of the fleet.
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.settings.switchboard);
         command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
         if let Some(sabotage) = self.options.sabotage {

@@ -5,6 +5,7 @@ mod agent;
 mod audit;
 mod chatserver;
 mod connector;
+mod doctor;
 mod fleet;
 mod handover;
 mod inbox;
@@ -41,6 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Queue(command) => queue::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Account(command) => account::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Agent(command) => agent::run(&open(&load()?)?.by(&actor), command).await?,
+        Command::Doctor(args) => doctor::run(load(), &args).await?,
         Command::Audit { subject, limit, json } => {
             audit::run(&open(&load()?)?, subject.as_deref(), limit, json).await?;
         }
@@ -52,7 +54,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 fn open(config: &Config) -> anyhow::Result<Database> {
-    Ok(Database::new(&config.database("switchboard operator")?)?)
+    Ok(Database::new(&config.database(&crate::process::application_name("operator"))?)?)
 }
 
 /// Who runs this command, for `audit`: the login name may be anything, the number is the system's.

@@ -1,0 +1,21 @@
+//! What a doctor asks the host.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// How many files this process may have open: now, and at most.
+pub fn open_files() -> (Option<u64>, Option<u64>) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    (limit.current, limit.maximum)
+}
+
+/// Bytes free for us, and in all, where `path` lies.
+pub fn disk(path: &Path) -> std::io::Result<(u64, u64)> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))
+}
+
+/// Whether everybody on this host may read the file.
+pub fn is_world_readable(path: &Path) -> std::io::Result<bool> {
+    Ok(std::fs::metadata(path)?.mode() & 0o004 != 0)
+}

@@ -1,0 +1,116 @@
+//! A doctor finds nothing bad in a healthy fleet, and names each broken thing with its mend.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Output;
+
+use serde_json::Value;
+use switchboard_tests::harness::{Fleet, FleetOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the doctor found, and whether it was satisfied.
+fn doctor(fleet: &Fleet, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, Vec<Value>) {
+    let output: Output = tokio::task::block_in_place(|| {
+        fleet.command().args(["doctor", "--json"]).args(arguments).envs(environment.iter().copied()).output()
+    })
+    .expect("the executable runs");
+    let found: Vec<Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let code = output.status.code();
+    assert!(code == Some(0) || code == Some(1), "{code:?}");
+    (code == Some(0), found)
+}
+
+/// The bad findings: area, words and mend.
+fn bad(found: &[Value]) -> Vec<String> {
+    let words = |finding: &Value| format!("{}: {} -> {}", finding["area"], finding["what"], finding["mend"]);
+    found.iter().filter(|finding| finding["level"] == "bad").map(words).collect()
+}
+
+/// Exactly one bad finding, with all of these words.
+fn only_bad(found: &[Value], words: &[&str]) {
+    let bad = bad(found);
+    assert!(bad.len() == 1 && words.iter().all(|word| bad[0].contains(word)), "{words:?} in {bad:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_names_what_is_broken_and_what_mends_it() {
+    let fleet = Fleet::start(FleetOptions { chatservers: 1, ..FleetOptions::pair("doctor") }).await;
+    fleet.paired().await;
+    let (satisfied, found) = doctor(&fleet, &[], &[]);
+    assert!(satisfied && bad(&found).is_empty(), "a healthy fleet: {found:#?}");
+    let said = |words: &str| found.iter().any(|finding| finding["what"].as_str().is_some_and(|w| w.contains(words)));
+    for words in
+        ["telegram answers", "grants the session timeout", "tables at version", "1 standing by", "connector support"]
+    {
+        assert!(said(words), "{words}: {found:#?}");
+    }
+    // Every finding that is not good says what would be better.
+    assert!(found.iter().all(|finding| finding["level"] == "good" || finding["mend"].is_string()), "{found:#?}");
+
+    let (satisfied, found) = doctor(&fleet, &[], &[("SWITCHBOARD_ZOOKEEPER__SESSION_TIMEOUT_MS", "90000")]);
+    assert!(!satisfied);
+    only_bad(&found, &["zookeeper", "60000 ms instead of 90000 ms", "maxSessionTimeout"]);
+
+    let token = fleet.dir.join("token");
+    let mode = |mode| std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    only_bad(&doctor(&fleet, &["--account", "support"], &[]).1, &["everybody on this host can read", "chmod 600"]);
+    mode(0o600);
+
+    // The password is asked for by a server that trusts no one; nobody else connects anew meanwhile.
+    let rules = fleet.dir.join("postgres/data/pg_hba.conf");
+    let trusting = std::fs::read_to_string(&rules).unwrap();
+    std::fs::write(&rules, format!("host all stranger 127.0.0.1/32 scram-sha-256\n{trusting}")).unwrap();
+    let made = "WITH reload AS (SELECT pg_reload_conf()) SELECT count(*) FROM reload";
+    assert_eq!(fleet.onlooker.number(made).await, Some(1));
+    let url = fleet.postgres.url().replace("switchboard@", "stranger@");
+    let wrong = [("SWITCHBOARD_POSTGRES__URL", url.as_str()), ("SWITCHBOARD_POSTGRES__PASSWORD", "guessed")];
+    only_bad(&doctor(&fleet, &[], &wrong).1, &["postgres", "28P01", "postgres.password_file"]);
+
+    let (satisfied, found) = doctor(&fleet, &[], &[("SWITCHBOARD_POSTGRES__POOL_SIZE", "many")]);
+    assert!(!satisfied && bad(&found).len() == 1 && found.len() == 1, "{found:#?}");
+}
+
+/// A proxy that forwards one request per connection, and drops the lines of its head that begin with one of these words.
+async fn proxy(to: String, dropped: &'static [&'static str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") && client.read_buf(&mut head).await.is_ok_and(|read| read > 0) {}
+                let head = String::from_utf8(head).unwrap();
+                let kept = |line: &&str| !dropped.iter().any(|word| line.to_lowercase().starts_with(word));
+                let head: Vec<&str> = head.split("\r\n").filter(kept).collect();
+                server.write_all(head.join("\r\n").as_bytes()).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_names_a_proxy_that_strips_the_upgrade() {
+    let fleet = Fleet::start(FleetOptions { chatservers: 1, ..FleetOptions::new("doctor-proxy") }).await;
+    fleet.active().await;
+    let chatserver = fleet.websockets()[0].strip_prefix("ws://").unwrap().split('/').next().unwrap().to_owned();
+    let transparent = proxy(chatserver.clone(), &[]).await;
+    let (_, found) = doctor(&fleet, &["--public-url", &transparent], &[]);
+    let open: Vec<String> = bad(&found);
+    // The stub lets everything through; a chatserver serves its health where its proxy asks for it.
+    assert!(open.len() == 2 && open.iter().all(|words| words.contains("is open to everybody")), "{open:#?}");
+    assert!(found.iter().any(|finding| finding["what"] == "websockets pass"), "{found:#?}");
+
+    let stripping = proxy(chatserver, &["upgrade:", "connection:"]).await;
+    let (satisfied, found) = doctor(&fleet, &["--public-url", &stripping], &[]);
+    assert!(!satisfied);
+    let stripped: Vec<String> = bad(&found).into_iter().filter(|words| words.contains("strips")).collect();
+    assert!(stripped.len() == 1 && stripped[0].contains("proxy_http_version 1.1"), "{stripped:#?}");
+
+    let nobody = "http://127.0.0.1:1";
+    assert!(bad(&doctor(&fleet, &["--public-url", nobody], &[]).1)[0].contains("cannot be fetched"));
+}
