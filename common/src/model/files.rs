@@ -78,6 +78,14 @@ impl FileKind {
     }
 }
 
+/// Bytes of a file's beginning that [`sniffed`] looks at.
+pub const SNIFFED_BYTES: usize = 8192;
+
+/// The type that a file's first bytes show, whatever anybody declares; none: none that we know.
+pub fn sniffed(beginning: &[u8]) -> Option<&'static str> {
+    infer::get(&beginning[..beginning.len().min(SNIFFED_BYTES)]).map(|kind| kind.mime_type())
+}
+
 /// Whether a file's bytes are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
@@ -124,6 +132,21 @@ pub struct Attachment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_type_is_what_the_bytes_show() {
+        for (bytes, want) in [
+            (&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], Some("image/png")),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF", Some("image/jpeg")),
+            (b"%PDF-1.7\n", Some("application/pdf")),
+            (b"<html><script>", Some("text/html")),
+            (b"OggS\0\x02", Some("audio/ogg")),
+            (b"plain words", None),
+            (b"", None),
+        ] {
+            assert_eq!(sniffed(bytes), want, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn an_id_has_128_random_bits() {

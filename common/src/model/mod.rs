@@ -14,7 +14,7 @@ pub mod text;
 
 pub use access::{TokenScope, TokenScopes};
 pub use capabilities::{Capabilities, FileLimits};
-pub use files::{Attachment, FileId, FileKind, FileState};
+pub use files::{Attachment, FileId, FileKind, FileState, SNIFFED_BYTES, sniffed};
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
 pub use inbound::{Author, ChatKind, ChatRef, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate};
 pub use limits::{Limit, Scope};

@@ -36,6 +36,10 @@ names! {
     describe_histogram PLATFORM_REQUEST = "switchboard_platform_request_seconds";
     /// Seconds the limiter held a part back.
     describe_histogram LIMITER_WAIT = "switchboard_limiter_wait_seconds";
+    /// Customers' files whose bytes are still with the platform.
+    describe_gauge FILES_PENDING = "switchboard_files_pending";
+    /// Tries to fetch customers' files ended, by outcome.
+    describe_counter FILE_FETCHES = "switchboard_file_fetches_total";
     /// 1 while this connector is the active one.
     describe_gauge TENURE_ACTIVE = "switchboard_tenure_active";
     /// Tenures begun by this process.

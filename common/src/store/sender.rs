@@ -87,8 +87,8 @@ pub struct Freeze {
 /// A past exchange, as the limiter must remember it.
 #[derive(Clone, Debug)]
 pub struct SlotHistory {
-    /// The chat it was for.
-    pub chat_key: String,
+    /// The chat it was for; none: it concerned no chat, and counts for the account alone.
+    pub chat_key: Option<String>,
     /// Slots it took.
     pub cost: usize,
     /// Seconds since its answer; negative while the answer is still allowed to come.

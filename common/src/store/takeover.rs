@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::sender::{Freeze, SlotHistory};
-use super::{Connection, Database, StoreError, heads, lease, sender};
+use super::{Connection, Database, StoreError, exchanges, heads, lease, sender};
 use crate::model::{AccountId, Epoch, FreezeScope};
 
 /// What earlier tenures left behind.
@@ -31,11 +31,19 @@ const SLOTS: &str = "
 SELECT chat_key, cost, extract(epoch FROM clock_timestamp() - coalesce(ended_at, answer_by))::float8 AS ended_ago
   FROM attempt
  WHERE account_id = $1 AND claimed_at > now() - make_interval(secs => $2) - interval '10 min'
+   AND coalesce(ended_at, answer_by) > clock_timestamp() - make_interval(secs => $2)
+ UNION ALL
+SELECT NULL, cost, extract(epoch FROM clock_timestamp() - coalesce(ended_at, answer_by))::float8
+  FROM exchange
+ WHERE account_id = $1 AND begun_at > now() - make_interval(secs => $2) - interval '10 min'
    AND coalesce(ended_at, answer_by) > clock_timestamp() - make_interval(secs => $2)";
 
 const FREEZES: &str = "
 SELECT freeze_scope, extract(epoch FROM max(freeze_until) - clock_timestamp())::float8 AS remaining
-  FROM attempt WHERE account_id = $1 AND freeze_until > clock_timestamp() GROUP BY freeze_scope";
+  FROM (SELECT freeze_scope, freeze_until FROM attempt WHERE account_id = $1 AND freeze_until > clock_timestamp()
+         UNION ALL
+        SELECT 'account', freeze_until FROM exchange WHERE account_id = $1 AND freeze_until > clock_timestamp()) f
+ GROUP BY freeze_scope";
 
 /// For the test that reads the plans.
 #[cfg(test)]
@@ -51,7 +59,7 @@ impl Database {
         self.within(async {
             let connections = try_join_all((0..WARM).map(|_| self.connection())).await?;
             for connection in connections {
-                for sql in [lease::TAKEOVER, heads::HOT, sender::HOT].concat() {
+                for sql in [lease::TAKEOVER, exchanges::HOT, heads::HOT, sender::HOT].concat() {
                     connection.prepare_cached(sql).await?;
                 }
                 read(&connection, account, Epoch(0), Duration::ZERO).await?;

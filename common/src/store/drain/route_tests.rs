@@ -43,12 +43,30 @@ fn plan(state: ChatState, items: Vec<What>) -> Plan {
     known.agents.insert(AgentId(7), AGENT_FEED);
     known.agents.insert(AgentId(8), WRITER_FEED);
     known.edited.insert((CHAT, "old".to_owned()), 2);
+    known.shown.insert((CHAT, "before".to_owned()), 3);
     let items = items.into_iter().enumerate().map(|(row, what)| Item { row, what }).collect();
     route(batch, items, known)
 }
 
 fn message() -> What {
     What::Message { author: CustomerItem::default(), files: vec![], unsupported: None }
+}
+
+fn with_file(file: &str) -> What {
+    let file = FileItem { file: file.to_owned(), kind: "photo".to_owned(), name: None, mime: None, size_bytes: None };
+    What::Message { author: CustomerItem::default(), files: vec![file], unsupported: None }
+}
+
+fn end_of(file: &str) -> What {
+    What::File(FileEndItem {
+        file: file.to_owned(),
+        of: None,
+        state: "failed".to_owned(),
+        size_bytes: None,
+        mime: None,
+        sha256: None,
+        reason: Some("too large".to_owned()),
+    })
 }
 
 fn outcome(agent: i32) -> What {
@@ -102,6 +120,25 @@ fn an_edit_finds_its_message_in_the_same_batch() {
     let edit = What::Edited { author: CustomerItem::default(), of_key: "k0".to_owned() };
     let plan = plan(ChatState::Taken, vec![message(), edit]);
     assert_eq!(plan.entries[1].item.as_deref(), Some(r#"{"of":5}"#));
+}
+
+#[test]
+fn the_end_of_a_file_names_the_message_that_shows_it() {
+    let plan = plan(ChatState::Taken, vec![with_file("here"), end_of("here"), end_of("before"), end_of("never")]);
+    let of = |entry: &NewEntry| serde_json::from_str::<FileEndItem>(entry.item.as_deref().unwrap()).unwrap().of;
+    assert_eq!(plan.entries[1..].iter().map(of).collect::<Vec<_>>(), [Some(5), Some(3), None]);
+    assert_eq!(entries(&plan)[1..], [6, 7, 8].map(|seq| (seq, EntryKind::File, vec![AGENT_FEED])));
+    let shown: Vec<_> = plan.uses.iter().map(|shown| (shown.file.as_str(), shown.seq)).collect();
+    assert_eq!(shown, [("here", 5)], "the use is written with the message");
+    let after = &plan.chats[&CHAT];
+    assert_eq!((after.chat.last_seq, after.chat.last_in_seq, after.chat.unread), (8, 5, 2), "no new message");
+}
+
+#[test]
+fn the_end_of_a_file_opens_nothing() {
+    let plan = plan(ChatState::Closed, vec![end_of("before")]);
+    assert_eq!(entries(&plan), [(5, EntryKind::File, vec![])]);
+    assert_eq!(plan.chats[&CHAT].chat.state, ChatState::Closed);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod chats;
 mod decisions;
 mod drain;
 mod feeds;
+mod fetches;
 mod files;
 mod outbox;
 mod plans;
@@ -20,8 +21,8 @@ use serde_json::json;
 use super::testkit::TestDatabase;
 use super::*;
 use crate::model::{
-    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Epoch, FeedId, Inbound,
-    InboundItem, Lane, RawUpdate,
+    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Epoch, FeedId, FreezeScope,
+    Inbound, InboundItem, Lane, RawUpdate,
 };
 
 /// A queue `support` with agents `a0`, `a1`, … who serve it, and an account whose chats wait there.

@@ -2,8 +2,8 @@
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
 use super::super::{
-    agents, append, chats, decisions, drain, entries, feeds, files, heads, loader, outbox, sender, takeover, views,
-    waiting,
+    agents, append, chats, decisions, drain, entries, exchanges, feeds, fetches, files, heads, loader, outbox, sender,
+    takeover, views, waiting,
 };
 use super::*;
 
@@ -17,7 +17,9 @@ async fn no_hot_statement_reads_a_whole_table() {
         chats::HOT.to_vec(),
         decisions::HOT.to_vec(),
         drain::hot(),
+        exchanges::HOT.to_vec(),
         feeds::hot(),
+        fetches::HOT.to_vec(),
         files::hot(),
         heads::HOT.to_vec(),
         loader::hot(),
