@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use switchboard_common::faults::{armed, point};
 use switchboard_common::service::clock::Moment;
 
@@ -23,6 +23,8 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    /// For bodies that are passed on as they come.
+    downloads: reqwest::Client,
 }
 
 /// When an exchange must end, and until when its first byte may be written.
@@ -72,7 +74,14 @@ pub enum HttpError {
 impl Http {
     /// Makes the client.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+        let client = Self::builder().build()?;
+        // What a server compressed would be counted, and named, as what it is not.
+        let downloads = Self::builder().no_gzip().no_brotli().no_deflate().no_zstd().build()?;
+        Ok(Self { client, downloads })
+    }
+
+    fn builder() -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             // E18: a repeat that the ledger and the limiter never saw is a call too many.
             .retry(reqwest::retry::never())
@@ -82,8 +91,6 @@ impl Http {
             .connect_timeout(Duration::from_secs(3))
             .pool_idle_timeout(Duration::from_secs(30))
             .tcp_nodelay(true)
-            .build()?;
-        Ok(Self { client })
     }
 
     /// Posts JSON to `url` and reads the answer whole. The URL may hold a token: it is in no error.
@@ -133,6 +140,64 @@ impl Http {
                 }
             }
         }
+    }
+}
+
+/// A body on its way: read it piece by piece.
+pub struct Download {
+    response: reqwest::Response,
+    left: u64,
+    deadline: Moment,
+}
+
+/// Why a download broke off.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DownloadError {
+    /// Nothing, or not all, came in time.
+    #[error("{0}")]
+    Broken(String),
+    /// Another status than 200.
+    #[error("HTTP {0}")]
+    Status(u16),
+    /// It is larger than allowed.
+    #[error("it is too large")]
+    TooLarge,
+}
+
+/// A body that stands still for so long will not go on.
+const STALLED: Duration = Duration::from_secs(30);
+
+impl Http {
+    /// Asks for what is at `url`, of which at most `max_bytes` are read, and none after `deadline`. Redirects are not followed
+    /// and nothing is decoded. The URL may hold a token: it is in no error.
+    pub async fn get_stream(&self, url: &str, max_bytes: u64, deadline: Moment) -> Result<Download, DownloadError> {
+        let request = self.downloads.get(url).header(ACCEPT_ENCODING, "identity");
+        let response = in_time(deadline, request.send()).await?;
+        match response.status().as_u16() {
+            200 if response.content_length().is_some_and(|length| length > max_bytes) => Err(DownloadError::TooLarge),
+            200 => Ok(Download { response, left: max_bytes, deadline }),
+            status => Err(DownloadError::Status(status)),
+        }
+    }
+}
+
+impl Download {
+    /// The next piece; none after the last. What a length was declared for is never cut short silently.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
+        let Some(piece) = in_time(self.deadline, self.response.chunk()).await? else { return Ok(None) };
+        self.left = self.left.checked_sub(piece.len() as u64).ok_or(DownloadError::TooLarge)?;
+        Ok(Some(piece))
+    }
+}
+
+async fn in_time<T>(
+    deadline: Moment,
+    step: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, DownloadError> {
+    match tokio::time::timeout(deadline.remaining().min(STALLED), step).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(DownloadError::Broken(words(error))),
+        Err(_) => Err(DownloadError::Broken("it stood still, or took too long".to_owned())),
     }
 }
 

@@ -15,6 +15,7 @@ use switchboard_common::service::metrics::{INBOX_COMMIT, INBOX_REPEATED, INBOX_S
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, CursorMove, Database, StoreError, Stored};
 use switchboard_common::tenure::Tenure;
+use tokio::sync::Notify;
 
 use crate::platform::{Platform, PollError};
 
@@ -29,6 +30,8 @@ pub struct Intake {
     pub database: Database,
     /// Whom to ring.
     pub doorbells: Doorbells,
+    /// Whom to tell that files are to be fetched, when this process is the active one.
+    pub news: Arc<Notify>,
     /// Where trouble is shown.
     pub health: Health,
 }
@@ -132,6 +135,11 @@ impl Intake {
         };
         point("W5");
         self.doorbells.ring_chatservers();
+        if stored.files > 0 {
+            self.news.notify_one();
+            // Another process may be the active one.
+            self.doorbells.ring_account(&self.account.name);
+        }
         metrics::histogram!(INBOX_COMMIT).record(begun.elapsed());
         metrics::counter!(INBOX_STORED).increment(stored.new as u64);
         metrics::counter!(INBOX_REPEATED).increment(stored.repeated as u64);
@@ -157,6 +165,7 @@ impl Intake {
                 Ok(stored) => {
                     total.new += stored.new;
                     total.repeated += stored.repeated;
+                    total.files += stored.files;
                 }
                 Err(error) if error.refuses_values() => {
                     aside.push(quarantined(&fact.1, format!("the database refuses it: {error}")));
@@ -165,7 +174,7 @@ impl Intake {
             }
         }
         let last = self.database.store_inbound(self.account.id, &[], &aside, cursor).await?;
-        Ok(Stored { new: total.new, repeated: total.repeated, ..last })
+        Ok(Stored { new: total.new, repeated: total.repeated, files: total.files, ..last })
     }
 
     async fn committed_cursor(&self, ending: &Shutdown) -> Option<String> {

@@ -3,8 +3,11 @@
 //! A message's way in: [`intake`] (poll → raw update → parse → store → ring). A part's way out: [`sender`]
 //! (due → limiter → claim → step → platform → settle). [`platform`] is the contract each folder of
 //! [`platforms`] fulfils; it knows neither SQL nor ZooKeeper, has no loop and never waits. What operators change while it
-//! serves is taken up by [`settings`].
+//! serves is taken up by [`settings`]. Bytes of customers' files come later, by [`fetch`]; what is no send passes the limiter
+//! by [`exchanges`].
 
+pub mod exchanges;
+pub mod fetch;
 mod http;
 pub mod intake;
 pub mod limiter;
@@ -14,4 +17,4 @@ pub mod sender;
 mod serve;
 pub mod settings;
 
-pub use serve::{ConnectorOptions, serve};
+pub use serve::{ConnectorOptions, Databases, serve};

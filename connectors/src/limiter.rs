@@ -122,7 +122,11 @@ impl Limiter {
     pub fn restore(&mut self, past: &[SlotHistory], freezes: &[Freeze], scope_of: impl Fn(&str) -> Scope) {
         let now = Moment::now();
         for exchange in past {
-            for key in self.keys(&exchange.chat_key, scope_of(&exchange.chat_key)) {
+            let keys = match &exchange.chat_key {
+                Some(chat) => self.keys(chat, scope_of(chat)),
+                None => self.keys("", Scope::Account),
+            };
+            for key in keys {
                 let window = self.limits[key.0].window;
                 let ended = match exchange.ended_ago {
                     ago if ago >= 0.0 => now - Duration::from_secs_f64(ago),
@@ -132,6 +136,11 @@ impl Limiter {
             }
         }
         self.heed(freezes);
+    }
+
+    /// The platform said to stop (429) to an exchange that names no chat: that can only mean the account.
+    pub fn throttle_account(&mut self, span: Duration) {
+        self.freeze(FreezeScope::Account, span);
     }
 
     /// Pauses that the platform asked for, whoever it told.
@@ -173,14 +182,23 @@ impl Limiter {
         Ok(Slot { keys, cost, starts })
     }
 
+    /// Takes a slot for an exchange that concerns no chat: only what counts for the account counts it.
+    pub fn take_for_account(&mut self, cost: usize) -> Result<Slot, Full> {
+        self.take("", Scope::Account, cost)
+    }
+
     /// The exchange was answered, or will not be: its slots free one window from now.
     pub fn answered(&mut self, slot: Slot) {
-        let now = Moment::now();
+        self.answered_by(slot, Moment::now());
+    }
+
+    /// The exchange was given up, and its answer may still come until `end`: its slots free one window after that.
+    pub fn answered_by(&mut self, slot: Slot, end: Moment) {
         for key in slot.keys {
             let window = self.limits[key.0].window;
             if let Some(log) = self.logs.get_mut(&key) {
                 log.held -= slot.cost;
-                log.free_at(now + window, slot.cost);
+                log.free_at(end + window, slot.cost);
             }
         }
     }
@@ -279,7 +297,7 @@ mod tests {
     #[test]
     fn a_slot_is_given_out_a_moment_before_it_is_free() {
         let mut limiter = unpaced(&limits(60_000));
-        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), cost: 1, ended_ago };
+        let past = |chat: &str, ended_ago| SlotHistory { chat_key: Some(chat.to_owned()), cost: 1, ended_ago };
         limiter.restore(&[past("a", 59.995), past("b", 59.99), past("c", 59.0)], &[], |_| Scope::Chat);
         let first = limiter.take("d", Scope::Chat, 1).expect("free in 5 ms");
         let second = limiter.take("e", Scope::Chat, 1).expect("free in 10 ms");
@@ -309,7 +327,7 @@ mod tests {
     #[test]
     fn a_restored_log_counts_what_others_did() {
         let mut limiter = unpaced(&limits(60_000));
-        let past = |chat: &str, ended_ago| SlotHistory { chat_key: chat.to_owned(), cost: 1, ended_ago };
+        let past = |chat: &str, ended_ago| SlotHistory { chat_key: Some(chat.to_owned()), cost: 1, ended_ago };
         limiter.restore(&[past("a", 1.0), past("b", 59.0), past("c", -5.0)], &[], |_| Scope::Chat);
         let until = limiter.take("d", Scope::Chat, 1).map_err(wait).expect_err("three of three");
         assert!(until <= Duration::from_secs(1), "b leaves first: {until:?}");
@@ -319,9 +337,31 @@ mod tests {
     }
 
     #[test]
+    fn an_exchange_without_a_chat_counts_for_the_account_alone() {
+        let mut limiter = unpaced(&limits(60_000));
+        let lookup = |ended_ago| SlotHistory { chat_key: None, cost: 1, ended_ago };
+        limiter.restore(&[lookup(1.0), lookup(-5.0)], &[], |_| Scope::Chat);
+        let slot = limiter.take_for_account(1).expect("the third of three, and no chat's limit of one");
+        assert!(matches!(limiter.take("a", Scope::Chat, 1), Err(Full::Account(_))), "the account is full");
+        limiter.unused(slot);
+        assert!(limiter.take("a", Scope::Chat, 1).is_ok(), "no chat was used");
+        limiter.throttle_account(Duration::from_secs(60));
+        assert!(limiter.take_for_account(1).is_err() && limiter.take("b", Scope::Chat, 1).is_err(), "told to pause");
+    }
+
+    #[test]
+    fn an_exchange_that_was_given_up_is_held_until_its_answer_can_no_longer_come() {
+        let mut limiter = unpaced(&[Limit { count: 1, window: Duration::from_secs(1), scope: Scope::Account }]);
+        let slot = limiter.take_for_account(1).expect("free");
+        limiter.answered_by(slot, Moment::now() + Duration::from_secs(3600));
+        let until = limiter.take_for_account(1).map_err(wait).expect_err("its answer may still come");
+        assert!(until > Duration::from_secs(3590), "{until:?}");
+    }
+
+    #[test]
     fn a_restored_slot_that_leaves_late_holds_up_no_other() {
         let mut limiter = unpaced(&limits(50));
-        let late = SlotHistory { chat_key: "a".to_owned(), cost: 1, ended_ago: -3600.0 };
+        let late = SlotHistory { chat_key: Some("a".to_owned()), cost: 1, ended_ago: -3600.0 };
         limiter.restore(&[late], &[], |_| Scope::Chat);
         for chat in ["b", "c"] {
             let slot = limiter.take(chat, Scope::Chat, 1).expect("two of three are free");

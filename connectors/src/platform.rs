@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, Inbound, RawUpdate};
 pub use switchboard_common::model::{FileLimits, Limit, Scope};
+use switchboard_common::service::clock::Moment;
 
-pub use crate::http::{Deadline, Http};
+pub use crate::http::{Deadline, Download, DownloadError, Http};
 
 /// An account, opened.
 pub struct Opened {
@@ -89,6 +91,12 @@ pub trait Platform: Send + Sync {
     /// One call. No byte is written once `deadline` has passed.
     async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError>;
 
+    /// Asks where the bytes of a customer's file are.
+    async fn locate(&self, platform_ref: &str, deadline: &Deadline) -> Result<FileAt, FetchError>;
+
+    /// Begins to fetch them, at most `max_bytes`, none after `deadline`.
+    async fn fetch(&self, at: &FileAt, max_bytes: u64, deadline: Moment) -> Result<Download, FetchError>;
+
     /// Asks the platform who we are: proves that it can be reached and takes our credentials.
     async fn probe(&self) -> Result<(), PollError>;
 }
@@ -165,6 +173,47 @@ pub enum SendError {
     /// Token revoked, account blocked: stop the outbox, change health.
     #[error("account down: {0}")]
     AccountDown(String),
+}
+
+/// Where the bytes of a file are, for a while. It may hold a token: it is shown and kept nowhere.
+#[derive(Debug)]
+pub struct FileAt {
+    /// The address.
+    pub url: SecretString,
+    /// How many bytes there are, when the platform says so.
+    pub size_bytes: Option<u64>,
+}
+
+/// Why a file is not here yet; each names the next move.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The platform says when. Says nothing about the file.
+    #[error("throttled for {0:?}")]
+    Throttled(Duration),
+    /// Try again, with back-off.
+    #[error("{0}")]
+    Trouble(String),
+    /// The platform does not have it, or not just now: a few tries tell.
+    #[error("{0}")]
+    Missing(String),
+    /// Final; readable to an agent.
+    #[error("{0}")]
+    Refused(String),
+    /// Credentials are refused: an operator must act. Says nothing about the file.
+    #[error("{0}")]
+    AccountDown(String),
+}
+
+impl From<DownloadError> for FetchError {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Broken(why) => Self::Trouble(why),
+            DownloadError::TooLarge => Self::Refused("the file is too large to be fetched".to_owned()),
+            DownloadError::Status(404 | 410) => Self::Missing("the platform no longer has the file".to_owned()),
+            DownloadError::Status(429) => Self::Throttled(Duration::from_secs(1)),
+            DownloadError::Status(status) => Self::Trouble(format!("HTTP {status}")),
+        }
+    }
 }
 
 /// Final reasons, readable to an agent.

@@ -24,6 +24,7 @@ use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, ClaimToken, Claimed, Database, Head, StoreError};
 use tokio::sync::mpsc;
 
+use crate::exchanges::{Opening, SharedLimiter};
 use crate::limiter::{Full, Limiter, Slot};
 use crate::platform::{Deadline, Limit, Platform};
 use attempt::Attempt;
@@ -77,7 +78,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 struct Run<'a> {
     sender: &'a Sender,
     epoch: Epoch,
-    limiter: Arc<Mutex<Limiter>>,
+    limiter: SharedLimiter,
     backlog: Backlog,
     news: News,
     /// Calls under way, by part.
@@ -109,14 +110,16 @@ enum Ended {
 
 impl Sender {
     /// Sends for one tenure, until it ends; then waits until no call under way can write a byte any more. Those that still wait
-    /// for their answer record it later.
-    pub async fn run(&self, epoch: Epoch, ears: &mut Listener, ending: &Shutdown) {
+    /// for their answer record it later. `opening` is told the limiter once it counts what earlier tenures did.
+    pub async fn run(&self, epoch: Epoch, ears: &mut Listener, opening: &Opening, ending: &Shutdown) {
         let Some(limiter) = self.recover(epoch, ending).await else { return };
+        let limiter = Arc::new(Mutex::new(limiter));
+        opening.send_replace(Some(limiter.clone()));
         let (ended, mut ends) = mpsc::channel(self.options.in_flight.max(1));
         let mut run = Run {
             sender: self,
             epoch,
-            limiter: Arc::new(Mutex::new(limiter)),
+            limiter,
             backlog: Backlog::default(),
             news: News::default(),
             under_way: HashMap::new(),

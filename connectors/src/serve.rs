@@ -1,5 +1,6 @@
 //! One account, tenure after tenure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_common::doorbell::Doorbells;
@@ -9,7 +10,10 @@ use switchboard_common::service::metrics::TENURE_ACTIVE;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, Database};
 use switchboard_common::tenure::Tenures;
+use tokio::sync::{Notify, watch};
 
+use crate::exchanges::Exchanges;
+use crate::fetch::Fetcher;
 use crate::intake::Intake;
 use crate::sender::{Sender, SenderOptions};
 use crate::settings::{self, Settings};
@@ -27,18 +31,29 @@ pub struct ConnectorOptions {
     pub sender: SenderOptions,
 }
 
+/// The same database twice: bytes of files never keep a row waiting for a connection.
+#[derive(Clone)]
+pub struct Databases {
+    /// For everything but bytes.
+    pub rows: Database,
+    /// For bytes of files alone.
+    pub bytes: Database,
+}
+
 /// Serves `account` until shutdown: standby until a tenure begins, active until it ends.
 pub async fn serve(
     account: Account,
     options: ConnectorOptions,
-    database: Database,
+    databases: Databases,
     doorbells: Doorbells,
     ensemble: &Ensemble,
     health: Health,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let (id, name) = (account.id, account.name.clone());
-    let mut ears = doorbells.listen_account(&name);
+    let Databases { rows: database, bytes } = databases;
+    let (mut ears, mut ears_for_files) = (doorbells.listen_account(&name), doorbells.listen_account(&name));
+    let news = Arc::new(Notify::new());
     let holder = options.holder;
     let mut tenures = Tenures::new((id, &name), holder, database.clone(), ensemble, options.session_timeout, shutdown);
     let versions = tenures.versions();
@@ -56,6 +71,7 @@ pub async fn serve(
                 platform: now.platform.clone(),
                 database: database.clone(),
                 doorbells: doorbells.clone(),
+                news: news.clone(),
                 health: health.clone(),
             };
             let sender = Sender {
@@ -67,11 +83,23 @@ pub async fn serve(
                 health: health.clone(),
                 options: options.sender.clone(),
             };
+            let (opening, limiter) = watch::channel(None);
+            let exchanges = Exchanges { account: id, epoch: tenure.epoch, database: database.clone(), limiter };
+            let fetcher = Fetcher {
+                account: now.account.clone(),
+                platform: now.platform.clone(),
+                database: database.clone(),
+                files: bytes.clone(),
+                doorbells: doorbells.clone(),
+                news: news.clone(),
+                max_bytes: now.capabilities.files.map_or(0, |limits| limits.file_max_bytes),
+            };
             // Ends with the tenure, or earlier: new settings begin as a tenure does, with a limiter rebuilt from the tables.
             let ending = tenure.ending.child();
             let polling = intake.poll(&tenure, &ending, options.poll_wait);
-            let sending = sender.run(tenure.epoch, &mut ears, &ending);
-            let (.., changed) = tokio::join!(polling, sending, changed(&mut settings, &ending));
+            let sending = sender.run(tenure.epoch, &mut ears, &opening, &ending);
+            let fetching = fetcher.run(&exchanges, &mut ears_for_files, &ending);
+            let (.., changed) = tokio::join!(polling, sending, fetching, changed(&mut settings, &ending));
             if !changed {
                 break;
             }

@@ -122,7 +122,7 @@ async fn a_file_whose_message_was_put_aside_is_told_all_the_same() {
     let due = f.due().await.unwrap();
     assert!(f.failed(&due, "gone").await);
     assert_eq!(drain(&f.database).await.quarantined, 1);
-    let page = f.database.history(&f.agents[0], chat, None, 1).await.unwrap().unwrap();
+    let page = f.database.history(Some(f.agents[0].id), chat, None, 1).await.unwrap().unwrap();
     assert!(matches!(&page.entries[0].body, EntryBody::File(FileEndItem { of: None, .. })), "{page:?}");
     f.finish().await;
 }

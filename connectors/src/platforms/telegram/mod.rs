@@ -1,6 +1,7 @@
 //! Telegram, through its Bot API. README.md beside this file says which documents were read.
 
 mod content;
+mod files;
 mod net;
 mod parse;
 mod render;
@@ -9,12 +10,14 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use secrecy::ExposeSecret;
 use switchboard_common::model::{Inbound, RawUpdate};
+use switchboard_common::service::clock::Moment;
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, FileLimits, Http, Limit, Outbound, ParseError, Platform, PlatformSpec, PollError,
-    Scope, SendError, Settings, SettingsError, Step,
+    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileLimits, Http, Limit, Outbound, ParseError,
+    Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
@@ -79,6 +82,14 @@ impl Platform for Telegram {
 
     async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError> {
         self.call(call, deadline).await
+    }
+
+    async fn locate(&self, platform_ref: &str, deadline: &Deadline) -> Result<FileAt, FetchError> {
+        self.get_file(platform_ref, deadline).await
+    }
+
+    async fn fetch(&self, at: &FileAt, max_bytes: u64, deadline: Moment) -> Result<Download, FetchError> {
+        Ok(self.http.get_stream(at.url.expose_secret(), max_bytes, deadline).await?)
     }
 
     async fn probe(&self) -> Result<(), PollError> {

@@ -17,7 +17,7 @@ use crate::http::{Deadline, HttpAnswer, HttpError};
 use crate::platform::{Answer, Batch, Call, PollError, Refusal, SendError};
 
 impl Telegram {
-    async fn post(
+    pub(super) async fn post(
         &self,
         method: &str,
         body: Vec<u8>,
@@ -143,12 +143,12 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
 }
 
 /// A pause the platform asks for; nobody means more than a day.
-fn pause(seconds: u64) -> Duration {
+pub(super) fn pause(seconds: u64) -> Duration {
     Duration::from_secs(seconds.min(86_400))
 }
 
 /// The platform's words, short and on one line.
-fn plain(description: &str) -> String {
+pub(super) fn plain(description: &str) -> String {
     let words = description.strip_prefix("Bad Request: ").unwrap_or(description);
     words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }

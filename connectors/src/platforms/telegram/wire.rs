@@ -31,6 +31,13 @@ pub(super) struct UpdateId {
     pub update_id: i64,
 }
 
+/// Of a file, what it takes to fetch it.
+#[derive(Debug, Deserialize)]
+pub(super) struct FoundFile {
+    pub file_path: Option<String>,
+    pub file_size: Option<u64>,
+}
+
 /// Of a sent message, what we keep.
 #[derive(Debug, Deserialize)]
 pub(super) struct SentMessage {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
+use switchboard_common::store::{Database, DatabaseOptions};
 use switchboard_connectors::sender::SenderOptions;
-use switchboard_connectors::{ConnectorOptions, serve};
+use switchboard_connectors::{ConnectorOptions, Databases, serve};
 
 use crate::cli::ConnectorArgs;
 use crate::process::Process;
@@ -34,8 +35,13 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             give_up: Duration::from_secs(config.connector.give_up_hours * 3600),
         },
     };
-    let (database, doorbells, health) = (process.database.clone(), process.doorbells.clone(), process.health.clone());
-    let serving = serve(account, options, database, doorbells, &process.ensemble, health, &process.shutdown);
+    let bytes = DatabaseOptions {
+        pool_size: config.files.pool_size,
+        ..config.database(&format!("switchboard connector {name} files"))?
+    };
+    let databases = Databases { rows: process.database.clone(), bytes: Database::new(&bytes)? };
+    let (doorbells, health) = (process.doorbells.clone(), process.health.clone());
+    let serving = serve(account, options, databases, doorbells, &process.ensemble, health, &process.shutdown);
     let served = process.work(serving).await;
     process.end().await;
     served

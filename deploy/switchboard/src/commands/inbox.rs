@@ -66,6 +66,8 @@ async fn replay(database: &Database, account: Account) -> anyhow::Result<(u32, u
         platform: platform.clone(),
         database: database.clone(),
         doorbells: Doorbells::memory(Sweep { usual: second, alone: second }),
+        // The active connector finds files to fetch with its next sweep.
+        news: std::sync::Arc::default(),
         health: Health::default(),
     };
     let (mut read, mut left, mut after) = (0, 0, 0);
