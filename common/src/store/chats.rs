@@ -4,7 +4,7 @@ use super::append::{By, NewEntry, append, expect, item_json};
 use super::entries::EntryItem;
 use super::work::Work;
 use super::{Agent, Database, StoreError};
-use crate::model::{AccountId, AccountName, AgentId, ChatId, ChatState, EntryKind, FeedId};
+use crate::model::{AccountId, AccountName, AgentId, ChatId, ChatState, EntryKind, FeedId, FileLimits};
 
 /// Why an agent's request changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Refusal {
     KeyConflict,
     /// A part of the text would be blank.
     BadText,
+    /// The account's platform does not take such a file, for this reason.
+    Unsupported(&'static str),
+    /// The account's platform takes files of so many bytes at most.
+    TooLarge(u64),
     /// The parts are not in the state any more that the request is about.
     TooLate,
 }
@@ -42,6 +46,8 @@ pub(super) struct LockedChat {
     pub(super) queue_feed: Option<FeedId>,
     /// The platform's longest part, when the account publishes it.
     pub(super) text_max_utf16: Option<i64>,
+    /// What the account lets be attached; none: nothing.
+    pub(super) files: Option<FileLimits>,
     /// Whether the asking agent may see it.
     pub(super) visible: bool,
 }
@@ -53,7 +59,8 @@ WITH c AS MATERIALIZED (
   SELECT c.account_id, c.id, c.platform_key, c.last_seq, c.last_in_seq, c.state, c.interaction_id, c.agent_id, c.queue_id,
          chat_visible(c, $2) AS visible
     FROM chat c WHERE c.id = $1 FOR NO KEY UPDATE)
-SELECT c.*, a.name AS account_name, a.capabilities->'text_max_utf16' AS text_max, g.name AS agent_name, g.feed_id AS agent_feed,
+SELECT c.*, a.name AS account_name, a.capabilities->'text_max_utf16' AS text_max,
+       a.capabilities->'files' AS files, g.name AS agent_name, g.feed_id AS agent_feed,
        q.feed_id AS queue_feed
   FROM c JOIN account a ON a.id = c.account_id LEFT JOIN agent g ON g.id = c.agent_id LEFT JOIN queue q ON q.id = c.queue_id";
 
@@ -97,6 +104,7 @@ impl LockedChat {
             agent,
             queue_feed: row.get::<_, Option<i32>>("queue_feed").map(FeedId),
             text_max_utf16: row.get::<_, Option<serde_json::Value>>("text_max").and_then(|value| value.as_i64()),
+            files: row.get::<_, Option<serde_json::Value>>("files").as_ref().and_then(FileLimits::from_json),
             visible: row.get("visible"),
         }))
     }

@@ -1,10 +1,10 @@
 //! The outbox from the agents' side: submit a message, decide about its parts.
 
-use futures_util::future::try_join3;
-use sha2::{Digest, Sha256};
+use futures_util::future::try_join4;
 
 use super::append::{By, NewEntry, append, expect, item_json};
 use super::chats::{LOCK_CHAT, LockedChat, Refusal};
+use super::enclosures::{Enclosed, Enclosure, content_hash, enclose};
 use super::entries::EntryItem;
 use super::work::Work;
 use super::{Agent, Database, StoreError};
@@ -22,8 +22,10 @@ pub struct Submission<'a> {
     pub chat: ChatId,
     /// The agent's own name for the message: the same again is the same message.
     pub client_key: &'a str,
-    /// What. Not empty, without U+0000.
+    /// What, without U+0000. Empty only with a file.
     pub text: &'a str,
+    /// What goes with it.
+    pub file: Option<Enclosed<'a>>,
     /// How urgent it is.
     pub lane: Lane,
     /// The newest seq the agent has seen, when a later customer message is to stop it.
@@ -48,8 +50,10 @@ SELECT o.chat_id, o.chat_seq, o.parts, o.content_hash, a.name AS account_name
   FROM outbox o JOIN account a ON a.id = o.account_id WHERE o.agent_id = $1 AND o.client_key = $2 AND o.part = 0";
 
 const INSERT_PARTS: &str = "
-INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane)
-SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10 FROM unnest($9::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n";
+INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane,
+                    file_id, file_as)
+SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10, CASE u.n WHEN 1 THEN $11::text END, CASE u.n WHEN 1 THEN $12::text END
+  FROM unnest($9::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n";
 
 const WRITTEN: &str = "UPDATE chat SET last_seq = $2, unread = 0, last_out_at = now() WHERE id = $1";
 
@@ -78,7 +82,7 @@ impl Database {
             (&existing, &[&new.agent.id.0, &new.client_key]),
         )
         .await?;
-        let hash = Sha256::digest(new.text).to_vec();
+        let hash = content_hash(new.text, new.file);
         if let Some(row) = known.first() {
             return repeat(work, row, new.chat, &hash).await;
         }
@@ -86,24 +90,29 @@ impl Database {
             work.rollback().await?;
             return Ok(Err(Refusal::NotFound));
         };
-        let max = chat.text_max_utf16.and_then(|max| usize::try_from(max).ok()).unwrap_or(TEXT_MAX_UTF16);
-        let parts = text::split_utf16(new.text, max);
         let refusal = chat
             .refusal(new.agent.id)
-            .or_else(|| new.seen_seq.filter(|seen| *seen < chat.last_in_seq).map(|_| Refusal::Stale))
-            // A platform refuses a blank part for good, and would leave the message half sent.
-            .or_else(|| parts.iter().any(|part| part.trim().is_empty()).then_some(Refusal::BadText));
-        if let Some(refusal) = refusal {
-            work.rollback().await?;
-            return Ok(Err(refusal));
-        }
+            .or_else(|| new.seen_seq.filter(|seen| *seen < chat.last_in_seq).map(|_| Refusal::Stale));
+        let file = match (refusal, new.file) {
+            (Some(refusal), _) => Err(refusal),
+            (None, Some(file)) => enclose(&work, &chat, new.agent, file).await?.map(Some),
+            (None, None) => Ok(None),
+        };
+        let split = file.and_then(|file| Ok((split(&chat, new.text, file.as_ref())?, file)));
+        let (parts, file) = match split {
+            Ok(split) => split,
+            Err(refusal) => {
+                work.rollback().await?;
+                return Ok(Err(refusal));
+            }
+        };
         let accepted = Accepted {
             seq: chat.last_seq + 1,
             parts: i16::try_from(parts.len()).map_err(|_| StoreError::Unexpected("too many parts".to_owned()))?,
             repeated: false,
             account: chat.account_name.clone(),
         };
-        write(&work, new, &chat, &accepted, &hash, &parts).await?;
+        write(&work, new, &chat, &accepted, &hash, &parts, file.as_ref()).await?;
         work.commit().await?;
         Ok(Ok(accepted))
     }
@@ -113,10 +122,24 @@ impl Database {
         let existing = connection.prepare_cached(EXISTING).await?;
         let (work, rows) = Work::begin(connection, &existing, &[&new.agent.id.0, &new.client_key]).await?;
         match rows.first() {
-            Some(row) => repeat(work, row, new.chat, &Sha256::digest(new.text)).await,
+            Some(row) => repeat(work, row, new.chat, &content_hash(new.text, new.file)).await,
             None => Err(StoreError::Unexpected("a client key is taken by nobody".to_owned())),
         }
     }
+}
+
+/// The parts of a message: a text goes with its file when that may carry it, and follows it otherwise.
+fn split<'a>(chat: &LockedChat, text: &'a str, file: Option<&Enclosure>) -> Result<Vec<&'a str>, Refusal> {
+    if file.is_some_and(|file| file.takes(text)) {
+        return Ok(vec![text]);
+    }
+    let max = chat.text_max_utf16.and_then(|max| usize::try_from(max).ok()).unwrap_or(TEXT_MAX_UTF16);
+    let parts = text::split_utf16(text, max);
+    // A platform refuses a blank part for good, and would leave the message half sent.
+    if parts.is_empty() || parts.iter().any(|part| part.trim().is_empty()) {
+        return Err(Refusal::BadText);
+    }
+    Ok(file.map(|_| "").into_iter().chain(parts).collect())
 }
 
 /// Answers a client key that was used before.
@@ -148,12 +171,14 @@ async fn write(
     accepted: &Accepted,
     hash: &[u8],
     parts: &[&str],
+    file: Option<&Enclosure>,
 ) -> Result<(), StoreError> {
     let client = work.client();
     let item = EntryItem {
         client_key: Some(new.client_key.to_owned()),
         parts: Some(accepted.parts),
         lane: (new.lane != Lane::Interactive).then(|| new.lane.as_str().to_owned()),
+        files: file.map(Enclosure::item).into_iter().collect(),
         ..EntryItem::default()
     };
     let entry = [NewEntry {
@@ -172,11 +197,30 @@ async fn write(
     let (account, id, agent) = (chat.account.0, chat.id.0, new.agent.id.0);
     let chat_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id, &accepted.seq];
     let lane = new.lane as i16;
-    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
-        [&account, &id, &chat.key, &accepted.seq, &accepted.parts, &agent, &new.client_key, &hash, &parts, &lane];
-    let (chats, stored, ()) = try_join3(
+    let (file_id, file_as) = (file.map(Enclosure::id), file.map(|file| file.kind.as_str()));
+    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
+        &account,
+        &id,
+        &chat.key,
+        &accepted.seq,
+        &accepted.parts,
+        &agent,
+        &new.client_key,
+        &hash,
+        &parts,
+        &lane,
+        &file_id,
+        &file_as,
+    ];
+    let (chats, stored, (), ()) = try_join4(
         async { Ok::<u64, StoreError>(client.execute(&written, &chat_values).await?) },
         async { Ok(client.execute(&insert, &part_values).await?) },
+        async {
+            match file {
+                Some(file) => file.show(work, chat, accepted.seq).await,
+                None => Ok(()),
+            }
+        },
         append(client, &entry),
     )
     .await?;

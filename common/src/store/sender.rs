@@ -1,48 +1,13 @@
-//! The outbox from the sender's side: claim and settle. What waits is read by `heads`.
+//! The outbox from the sender's side: settle. What waits is read by `heads`, and claimed by `claim`.
 //!
-//! A claim is a short transaction that holds the lease row `FOR SHARE` and checks the epoch: the fence
-//! (P4). An unlocked check is no fence. Settling is not fenced: a late success is a fact.
+//! Settling is not fenced: a late success is a fact.
 //! What an attempt became is written in the same transaction as an inbox row, which the chatserver
 //! drains into the chat's log: there is no second way.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Connection, Database, StoreError};
-use crate::faults::{Sabotage, point, sabotaged};
-use crate::model::{AccountId, AttemptOutcome, ChatId, Epoch, FreezeScope, OutboxId, PartState};
-
-/// The number of one claim and of no other: what may put back a claim that was never answered. The number of an attempt
-/// would not do: when the lost claim was never carried out, the next one makes an attempt of the same number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClaimToken(i64);
-
-impl ClaimToken {
-    /// A new one.
-    #[allow(clippy::new_without_default)] // each is another
-    pub fn new() -> Self {
-        Self(uuid::Uuid::new_v4().as_u64_pair().0 as i64)
-    }
-}
-
-/// A part that is ours to send, until `write_by`.
-#[derive(Clone, Debug)]
-pub struct Claimed {
-    /// The part.
-    pub id: OutboxId,
-    /// Number of this attempt.
-    pub n: i32,
-    /// Its chat.
-    pub chat_id: ChatId,
-    /// Its chat, as the platform names it.
-    pub chat_key: String,
-    /// The text of the part.
-    pub text: String,
-    /// Earlier attempts that certainly failed.
-    pub failures: i64,
-    /// How long it has been waiting since it was accepted.
-    pub age: Duration,
-}
+use super::{Database, StoreError};
+use crate::model::{AccountId, AttemptOutcome, Epoch, FreezeScope, OutboxId, PartState};
 
 /// How an attempt ended, and what becomes of its part.
 #[derive(Clone, Debug)]
@@ -94,30 +59,6 @@ pub struct SlotHistory {
     /// Seconds since its answer; negative while the answer is still allowed to come.
     pub ended_ago: f64,
 }
-
-// A part is refused when the tenure is over, when it is not the first of its chat and lane, or while another part of its
-// chat is under way: the process before us may still wait for that answer.
-const CLAIM: &str = "
-WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE),
-q AS MATERIALIZED (
-  SELECT o.id FROM me JOIN outbox o ON o.account_id = me.account_id
-   WHERE o.id = ANY ($3::bigint[]) AND o.open AND o.state = 0
-     AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.account_id = o.account_id AND x.lane = o.lane AND x.chat_id = o.chat_id
-                        AND x.open AND (x.chat_seq, x.part) < (o.chat_seq, o.part))
-     AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.account_id = o.account_id AND x.lane IN (0, 1, 2) AND x.chat_id = o.chat_id
-                        AND x.open AND x.state = 1)
-   ORDER BY o.id FOR NO KEY UPDATE OF o SKIP LOCKED),
-u AS (
-  UPDATE outbox o SET state = 1, epoch = $2, claim = $6, attempt = attempt + 1, retry_at = NULL,
-         write_by = clock_timestamp() + make_interval(secs => $4), answer_by = clock_timestamp() + make_interval(secs => $5)
-    FROM q WHERE o.account_id = $1 AND o.id = q.id
-  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.created_at),
-a AS (
-  INSERT INTO attempt (account_id, outbox_id, n, epoch, chat_key, claimed_at, write_by, answer_by)
-  SELECT $1, id, attempt, $2, chat_key, clock_timestamp(), write_by, answer_by FROM u)
-SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, extract(epoch FROM clock_timestamp() - u.created_at)::float8 AS age,
-       (SELECT count(*) FROM attempt t WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.outcome = 3) AS failures
-  FROM u ORDER BY u.id";
 
 // $1 account $2 id $3 attempt $4 new state $5 platform id $6 reason $7 outcome $8 states it may be in
 const SETTLE: &str = "
@@ -174,69 +115,9 @@ a AS (
    WHERE attempt.account_id = $1 AND attempt.outbox_id = t.id AND attempt.n = t.attempt),
 ";
 
-pub(super) const HOT: &[&str] = &[CLAIM, RETRY, SPEND];
-
-/// The claim; with a known bug switched on, one whose fence is broken.
-async fn claim_statement(
-    connection: &Connection,
-    account: AccountId,
-    epoch: Epoch,
-) -> Result<Cow<'static, str>, StoreError> {
-    let unlocked = sabotaged(Sabotage::FenceUnlocked);
-    if !unlocked && !sabotaged(Sabotage::PermissionByZooKeeper) {
-        return Ok(Cow::Borrowed(CLAIM));
-    }
-    if unlocked {
-        let fence = "SELECT 1 FROM account_lease WHERE account_id = $1 AND epoch = $2";
-        let ours = connection.query_opt(fence, &[&account.0, &epoch.0]).await?;
-        point("S0");
-        if ours.is_none() {
-            return Ok(Cow::Borrowed(CLAIM));
-        }
-    }
-    let fence = "SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE";
-    Ok(Cow::Owned(CLAIM.replace(fence, "SELECT $1::int AS account_id")))
-}
+pub(super) const HOT: &[&str] = &[RETRY, SPEND];
 
 impl Database {
-    /// Claims parts under the epoch. A refused one is missing from the answer: the tenure is over, another
-    /// part of the chat comes first, or it was cancelled.
-    pub async fn claim(
-        &self,
-        account: AccountId,
-        epoch: Epoch,
-        token: ClaimToken,
-        ids: &[OutboxId],
-        write_by: Duration,
-        answer_by: Duration,
-    ) -> Result<Vec<Claimed>, StoreError> {
-        self.within(async {
-            let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
-            let connection = self.connection().await?;
-            let statement = connection.prepare_cached(&claim_statement(&connection, account, epoch).await?).await?;
-            let rows = connection
-                .query(
-                    &statement,
-                    &[&account.0, &epoch.0, &ids, &write_by.as_secs_f64(), &answer_by.as_secs_f64(), &token.0],
-                )
-                .await?;
-            connection.done();
-            Ok(rows
-                .iter()
-                .map(|row| Claimed {
-                    id: OutboxId(row.get("id")),
-                    n: row.get("attempt"),
-                    chat_id: ChatId(row.get("chat_id")),
-                    chat_key: row.get("chat_key"),
-                    text: row.get("body"),
-                    failures: row.get("failures"),
-                    age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
-                })
-                .collect())
-        })
-        .await
-    }
-
     /// Records, before it happens, that an attempt takes so many slots in all, the last of them for `chat_key`; false when the
     /// attempt is no longer ours.
     pub async fn spend(
@@ -312,27 +193,6 @@ impl Database {
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 8] =
                 [&account.0, &id.0, &n, &after.as_secs_f64(), &(outcome as i16), &reason, &scope, &until];
             connection.execute(&statement, &values).await?;
-            connection.done();
-            Ok(())
-        })
-        .await
-    }
-
-    /// Puts back what a claim without an answer may have taken: not one byte of it was written. Other claims of the same
-    /// parts are left alone, even when this comes late.
-    pub async fn release_unsent(&self, account: AccountId, token: ClaimToken) -> Result<(), StoreError> {
-        self.within(async {
-            let connection = self.connection().await?;
-            connection
-                .execute(
-                    "WITH o AS (
-                       UPDATE outbox SET state = 0
-                        WHERE account_id = $1 AND claim = $2 AND open AND state = 1 RETURNING id, attempt)
-                     UPDATE attempt SET ended_at = clock_timestamp(), outcome = 3, reason = 'the claim was not answered'
-                       FROM o WHERE attempt.account_id = $1 AND attempt.outbox_id = o.id AND attempt.n = o.attempt",
-                    &[&account.0, &token.0],
-                )
-                .await?;
             connection.done();
             Ok(())
         })

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::sender::{Freeze, SlotHistory};
-use super::{Connection, Database, StoreError, exchanges, heads, lease, sender};
+use super::{Connection, Database, StoreError, claim, exchanges, heads, lease, sender};
 use crate::model::{AccountId, Epoch, FreezeScope};
 
 /// What earlier tenures left behind.
@@ -59,7 +59,7 @@ impl Database {
         self.within(async {
             let connections = try_join_all((0..WARM).map(|_| self.connection())).await?;
             for connection in connections {
-                for sql in [lease::TAKEOVER, exchanges::HOT, heads::HOT, sender::HOT].concat() {
+                for sql in [lease::TAKEOVER, exchanges::HOT, heads::HOT, claim::HOT, sender::HOT].concat() {
                     connection.prepare_cached(sql).await?;
                 }
                 read(&connection, account, Epoch(0), Duration::ZERO).await?;

@@ -58,8 +58,15 @@ async fn a_foreign_chat_is_like_an_absent_one() {
     let foreign = f.taken("c1").await;
     f.submit(0, foreign, "k", "hi").await.unwrap();
     for chat in [foreign, ChatId(999)] {
-        let new =
-            Submission { agent: &stranger, chat, client_key: "k", text: "hi", lane: Lane::Interactive, seen_seq: None };
+        let new = Submission {
+            agent: &stranger,
+            chat,
+            client_key: "k",
+            text: "hi",
+            file: None,
+            lane: Lane::Interactive,
+            seen_seq: None,
+        };
         assert_eq!(f.database.submit(&new).await.unwrap(), Err(Refusal::NotFound));
         assert_eq!(f.database.take_chat(&stranger, chat).await.unwrap(), Err(Refusal::NotFound));
         assert_eq!(f.database.close_chat(&stranger, chat, None).await.unwrap(), Err(Refusal::NotFound));

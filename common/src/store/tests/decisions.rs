@@ -78,7 +78,7 @@ async fn a_part_is_claimed_or_cancelled() {
         let (database, account) = (f.database.clone(), f.account);
         let claim = tokio::spawn(async move {
             let span = Duration::from_secs(3);
-            !database.claim(account, epoch, ClaimToken::new(), &[id], span, span).await.unwrap().is_empty()
+            !database.claim(account, epoch, ClaimToken::new(), &[id], ClaimSpans::all(span)).await.unwrap().is_empty()
         });
         let (database, agent) = (f.database.clone(), f.agents[0].clone());
         let cancel = tokio::spawn(async move { database.decide(&agent, chat, seq, Decision::Cancel).await.unwrap() });
@@ -109,7 +109,7 @@ async fn a_lost_claim_puts_back_nothing_of_the_next_one() {
     f.submit(0, chat, "k", "hi").await.unwrap();
     let id = OutboxId(f.number("SELECT id FROM outbox").await);
     let (lost, next, span) = (ClaimToken::new(), ClaimToken::new(), Duration::from_secs(3));
-    let claimed = f.database.claim(f.account, epoch, next, &[id], span, span).await.unwrap();
+    let claimed = f.database.claim(f.account, epoch, next, &[id], ClaimSpans::all(span)).await.unwrap();
     assert_eq!(claimed[0].n, 1);
     f.database.release_unsent(f.account, lost).await.unwrap();
     assert_eq!(parts(&f).await, [(0, 1, true)], "still being sent");

@@ -6,6 +6,7 @@ mod agents;
 mod chats;
 mod decisions;
 mod drain;
+mod enclosures;
 mod feeds;
 mod fetches;
 mod files;
@@ -114,7 +115,8 @@ impl Fixture {
 
     async fn submit(&self, agent: usize, chat: ChatId, key: &str, text: &str) -> Result<Accepted, Refusal> {
         let agent = &self.agents[agent];
-        let new = Submission { agent, chat, client_key: key, text, lane: Lane::Interactive, seen_seq: None };
+        let new =
+            Submission { agent, chat, client_key: key, text, file: None, lane: Lane::Interactive, seen_seq: None };
         self.database.submit(&new).await.unwrap()
     }
 

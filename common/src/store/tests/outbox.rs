@@ -37,6 +37,7 @@ async fn the_same_key_at_once_is_one_message() {
                     client_key: &client_key,
                     text: "same",
                     lane: Lane::Interactive,
+                    file: None,
                     seen_seq: None,
                 };
                 (chat, database.submit(&new).await.unwrap())
@@ -75,6 +76,7 @@ async fn only_who_has_the_chat_and_has_seen_it_may_write() {
             client_key,
             text: "hi",
             lane: Lane::Interactive,
+            file: None,
             seen_seq,
         };
         let database = &f.database;

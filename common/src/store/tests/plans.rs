@@ -2,8 +2,8 @@
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
 use super::super::{
-    agents, append, chats, decisions, drain, entries, exchanges, feeds, fetches, files, heads, loader, outbox, sender,
-    takeover, views, waiting,
+    agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads, loader,
+    outbox, sender, takeover, views, waiting,
 };
 use super::*;
 
@@ -15,8 +15,10 @@ async fn no_hot_statement_reads_a_whole_table() {
         agents::HOT.to_vec(),
         append::HOT.to_vec(),
         chats::HOT.to_vec(),
+        claim::HOT.to_vec(),
         decisions::HOT.to_vec(),
         drain::hot(),
+        enclosures::HOT.to_vec(),
         exchanges::HOT.to_vec(),
         feeds::hot(),
         fetches::HOT.to_vec(),

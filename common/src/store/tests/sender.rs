@@ -9,7 +9,8 @@ const SPAN: Duration = Duration::from_secs(3);
 
 impl Fixture {
     async fn say(&self, chat: ChatId, key: &str, lane: Lane) {
-        let new = Submission { agent: &self.agents[0], chat, client_key: key, text: "hi", lane, seen_seq: None };
+        let new =
+            Submission { agent: &self.agents[0], chat, client_key: key, text: "hi", file: None, lane, seen_seq: None };
         self.database.submit(&new).await.unwrap().unwrap();
     }
 
@@ -22,7 +23,8 @@ impl Fixture {
 
     async fn claim(&self, epoch: Epoch, ids: &[i64]) -> Vec<i64> {
         let ids: Vec<OutboxId> = ids.iter().map(|id| OutboxId(*id)).collect();
-        let claimed = self.database.claim(self.account, epoch, ClaimToken::new(), &ids, SPAN, SPAN).await.unwrap();
+        let claimed =
+            self.database.claim(self.account, epoch, ClaimToken::new(), &ids, ClaimSpans::all(SPAN)).await.unwrap();
         claimed.iter().map(|part| part.id.0).collect()
     }
 }

@@ -14,7 +14,8 @@ UPDATE account SET capabilities = '{\"text_max_utf16\": 10, \"limits\": [{\"coun
 
 impl Fixture {
     async fn queue(&self, chat: ChatId, key: &str, lane: Lane) -> i64 {
-        let new = Submission { agent: &self.agents[0], chat, client_key: key, text: "hi", lane, seen_seq: None };
+        let new =
+            Submission { agent: &self.agents[0], chat, client_key: key, text: "hi", file: None, lane, seen_seq: None };
         self.database.submit(&new).await.unwrap().unwrap().seq
     }
 
@@ -34,7 +35,8 @@ impl Fixture {
         let id =
             OutboxId(self.number(&format!("SELECT min(id) FROM outbox WHERE open AND chat_id = {}", chat.0)).await);
         let span = Duration::from_secs(10);
-        let claimed = self.database.claim(self.account, Epoch(1), ClaimToken::new(), &[id], span, span).await.unwrap();
+        let claimed =
+            self.database.claim(self.account, Epoch(1), ClaimToken::new(), &[id], ClaimSpans::all(span)).await.unwrap();
         if let Some(end) = end {
             self.database.settle(self.account, id, claimed[0].n, end).await.unwrap();
         }
