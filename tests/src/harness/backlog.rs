@@ -116,8 +116,15 @@ impl Backlog {
         let (id, hash) = (chat.to_string(), sha256_hex(text.as_bytes()));
         let line = json!({"agent": self.agent.name, "client_key": key, "chat": id, "tag": tag_of(text), "hash": hash});
         self.log.write("submit", line);
-        let new =
-            Submission { agent: &self.agent, chat: ChatId(*chat), client_key: key, text, seen_seq: None, lane: *lane };
+        let new = Submission {
+            agent: &self.agent,
+            chat: ChatId(*chat),
+            client_key: key,
+            text,
+            seen_seq: None,
+            lane: *lane,
+            file: None,
+        };
         let accepted = self.database.submit(&new).await.map_err(|error| error.to_string())?;
         let accepted = accepted.map_err(|refusal| format!("{refusal:?}"))?;
         self.log.write(
