@@ -1,6 +1,9 @@
 //! The HTTP client of a connector: one exchange a call, no hidden repeats, and a body that is not written
 //! after its deadline.
 
+mod fence;
+mod multipart;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +13,9 @@ use futures_util::{StreamExt, stream};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use switchboard_common::faults::{armed, point};
 use switchboard_common::service::clock::Moment;
+
+pub use fence::Fence;
+pub use multipart::{FileBody, Upload};
 
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
 const ANSWER_MAX: usize = 8 << 20;
@@ -30,8 +36,8 @@ pub struct Http {
 /// When an exchange must end, and until when its first byte may be written.
 #[derive(Clone, Debug)]
 pub struct Deadline {
-    /// No byte is written after this: the fence of a claim.
-    pub write_by: Moment,
+    /// No byte is written after this.
+    pub write_by: Fence,
     /// After this nobody waits for the answer.
     pub answer_by: Moment,
 }
@@ -40,12 +46,12 @@ impl Deadline {
     /// A deadline for an exchange that no claim guards.
     pub fn of(span: Duration) -> Self {
         let end = Moment::now() + span;
-        Self { write_by: end, answer_by: end }
+        Self { write_by: Fence::at(end), answer_by: end }
     }
 
     /// Whether a claim guards the exchange: a poll has no fence of its own.
     fn is_of_a_claim(&self) -> bool {
-        self.write_by < self.answer_by
+        self.write_by.end() < self.answer_by
     }
 }
 
@@ -111,6 +117,16 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, value);
         }
+        self.answered(request, deadline, &written).await
+    }
+
+    /// Sends a request and reads its answer whole. `written`: a byte of it may have been written.
+    async fn answered(
+        &self,
+        request: reqwest::RequestBuilder,
+        deadline: &Deadline,
+        written: &AtomicBool,
+    ) -> Result<HttpAnswer, HttpError> {
         let exchange = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
@@ -205,14 +221,14 @@ async fn in_time<T>(
 /// the request is flushed together with it, so a refusal here means that nothing was written.
 fn guarded_body(json: Vec<u8>, deadline: &Deadline, written: Arc<AtomicBool>) -> reqwest::Body {
     let json = Bytes::from(json);
-    let (write_by, claimed) = (deadline.write_by, deadline.is_of_a_claim());
+    let (write_by, claimed) = (deadline.write_by.clone(), deadline.is_of_a_claim());
     // The fault tests freeze a process in the middle of a request: two pieces then.
     let pieces = match claimed && armed("S4") {
         true => vec![json.slice(..json.len() / 2), json.slice(json.len() / 2..)],
         false => vec![json],
     };
     reqwest::Body::wrap_stream(stream::iter(pieces.into_iter().enumerate()).then(move |(number, piece)| {
-        let written = written.clone();
+        let (written, write_by) = (written.clone(), write_by.clone());
         async move {
             if number > 0 {
                 tokio::task::yield_now().await; // lets the connection flush the first piece

@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde_json::Value;
-use switchboard_common::model::{Capabilities, Epoch, Inbound, RawUpdate};
+use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
 pub use switchboard_common::model::{FileLimits, Limit, Scope};
 use switchboard_common::service::clock::Moment;
 
-pub use crate::http::{Deadline, Download, DownloadError, Http};
+pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Upload};
 
 /// An account, opened.
 pub struct Opened {
@@ -88,8 +88,8 @@ pub trait Platform: Send + Sync {
     /// Asks for updates after `cursor`, waiting up to `wait` for the first.
     async fn poll(&self, cursor: Option<&str>, wait: Duration) -> Result<Batch, PollError>;
 
-    /// One call. No byte is written once `deadline` has passed.
-    async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError>;
+    /// One call, with the bytes of the file when it is one that uploads. No byte is written once `deadline` has passed.
+    async fn send(&self, call: &Call, file: Option<FileBody>, deadline: &Deadline) -> Result<Answer, SendError>;
 
     /// Asks where the bytes of a customer's file are.
     async fn locate(&self, platform_ref: &str, deadline: &Deadline) -> Result<FileAt, FetchError>;
@@ -106,8 +106,23 @@ pub trait Platform: Send + Sync {
 pub struct Outbound {
     /// The chat as the platform names it.
     pub chat_key: String,
-    /// Its text.
+    /// Its text; with a file, what goes with that, and may be empty.
     pub text: String,
+    /// The file it carries.
+    pub file: Option<OutboundFile>,
+}
+
+/// What a platform is told of a file; its bytes come when they are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundFile {
+    /// As what it is sent: a photo or a document.
+    pub kind: FileKind,
+    /// As declared.
+    pub name: Option<String>,
+    /// What its bytes show, else as declared.
+    pub mime: Option<String>,
+    /// How many bytes it has.
+    pub size_bytes: u64,
 }
 
 /// One request to the platform.
@@ -117,6 +132,8 @@ pub struct Call {
     pub method: &'static str,
     /// Its body.
     pub body: Value,
+    /// How the part's file goes with it; none: it does not.
+    pub upload: Option<Upload>,
     /// Slots it takes of every limit that counts for its chat; most platforms count each call as one.
     pub cost: usize,
     /// The tenure on whose behalf it is made.
@@ -150,6 +167,8 @@ pub enum Answer {
         /// The new key.
         chat_key: String,
     },
+    /// Not taken: the platform cannot show the file as a photo.
+    NotAPhoto,
 }
 
 /// Why a call did not bring an answer; each names the next move.
@@ -234,6 +253,9 @@ pub enum Refusal {
     /// The text is not acceptable.
     #[error("the platform does not accept this text: {0}")]
     Content(String),
+    /// The file is not acceptable.
+    #[error("the platform does not accept this file: {0}")]
+    File(String),
     /// Anything else the platform says.
     #[error("the platform refused: {0}")]
     Other(String),

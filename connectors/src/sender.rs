@@ -9,6 +9,7 @@ mod attempt;
 mod backlog;
 mod news;
 mod recovery;
+mod upload;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,10 +22,11 @@ use switchboard_common::service::clock::Moment;
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{OUTBOX_DEPTH, OUTBOX_OLDEST};
 use switchboard_common::service::shutdown::Shutdown;
-use switchboard_common::store::{Account, ClaimToken, Claimed, Database, Head, StoreError};
+use switchboard_common::store::{Account, ClaimSpans, ClaimToken, Claimed, Database, Head, StoreError};
 use tokio::sync::mpsc;
 
 use crate::exchanges::{Opening, SharedLimiter};
+use crate::http::Fence;
 use crate::limiter::{Full, Limiter, Slot};
 use crate::platform::{Deadline, Limit, Platform};
 use attempt::Attempt;
@@ -40,6 +42,8 @@ pub struct SenderOptions {
     pub write_by: Duration,
     /// Nobody waits longer than this after the claim.
     pub answer_by: Duration,
+    /// The same for a part that carries a file.
+    pub upload_answer_by: Duration,
     /// First and longest pause after a call that certainly failed.
     pub retry: (Duration, Duration),
     /// A part that could certainly not be delivered for so long is given up.
@@ -57,6 +61,8 @@ pub struct Sender {
     pub limits: Vec<Limit>,
     /// Where the outbox is.
     pub database: Database,
+    /// The same database, for the bytes of files alone.
+    pub files: Database,
     /// Whom to ring.
     pub doorbells: Doorbells,
     /// Where trouble is shown.
@@ -98,7 +104,7 @@ struct Call {
     /// The chat it keeps busy.
     chat: ChatId,
     /// After this no byte of it is written.
-    write_by: Moment,
+    write_by: Fence,
 }
 
 /// What the end of an attempt means for the account.
@@ -127,7 +133,7 @@ impl Sender {
             ended,
             down_until: None,
             rounds: Seldom::every(CARE),
-            heeds_pauses_until: Moment::now() + self.options.answer_by + CARE,
+            heeds_pauses_until: Moment::now() + self.options.answer_by.max(self.options.upload_answer_by) + CARE,
         };
         let mut care = tokio::time::interval(CARE);
         while !ending.has_begun() {
@@ -151,7 +157,7 @@ impl Sender {
                 run.ended(id, end);
             }
         }
-        while let Some(last) = run.under_way.values().map(|call| call.write_by).max().filter(|at| at.is_ahead()) {
+        while let Some(last) = run.under_way.values().map(|call| call.write_by.end()).max().filter(|at| at.is_ahead()) {
             tokio::select! {
                 Some((id, end)) = ends.recv() => run.ended(id, end),
                 () = tokio::time::sleep(last.remaining()) => {}
@@ -212,24 +218,25 @@ impl Run<'_> {
     }
 
     async fn claim_and_start(&mut self, chosen: Vec<(Head, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
-        let SenderOptions { write_by, answer_by, .. } = self.sender.options;
+        let SenderOptions { write_by, answer_by, upload_answer_by, .. } = self.sender.options;
+        let spans = ClaimSpans { write_by, answer_by, upload_answer_by };
         let ids: Vec<OutboxId> = chosen.iter().map(|(head, _)| head.id).collect();
         let token = ClaimToken::new();
         let begun = Moment::now();
-        let deadline = Deadline { write_by: begun + write_by, answer_by: begun + answer_by };
         point("S1");
-        let claimed =
-            self.sender.database.claim(self.sender.account.id, self.epoch, token, &ids, write_by, answer_by).await;
+        let claimed = self.sender.database.claim(self.sender.account.id, self.epoch, token, &ids, spans).await;
         let mut chosen: HashMap<OutboxId, (Head, Slot)> =
             chosen.into_iter().map(|(head, slot)| (head.id, (head, slot))).collect();
         if claimed.is_err() {
-            self.unanswered.push((token, deadline.answer_by));
+            self.unanswered.push((token, begun + answer_by.max(upload_answer_by)));
         }
         let nothing = claimed.as_ref().is_ok_and(Vec::is_empty);
         for part in claimed.iter().flatten() {
             if let Some((head, slot)) = chosen.remove(&part.id) {
-                self.under_way.insert(part.id, Call { chat: head.chat, write_by: deadline.write_by });
-                self.start(part.clone(), slot, deadline.clone(), ending);
+                let answer_by = if part.file.is_some() { upload_answer_by } else { answer_by };
+                let deadline = Deadline { write_by: Fence::at(begun + write_by), answer_by: begun + answer_by };
+                self.under_way.insert(part.id, Call { chat: head.chat, write_by: deadline.write_by.clone() });
+                self.start((part.clone(), token), slot, deadline, ending);
             }
         }
         // What was not claimed: its row tells why, when it is looked at again.
@@ -243,13 +250,13 @@ impl Run<'_> {
         claimed.map(drop)
     }
 
-    fn start(&self, part: Claimed, slot: Slot, deadline: Deadline, ending: &Shutdown) {
-        let attempt =
-            Attempt { sender: self.sender.clone(), epoch: self.epoch, limiter: self.limiter.clone(), deadline, part };
-        let ended = self.ended.clone();
+    fn start(&self, (part, token): (Claimed, ClaimToken), slot: Slot, deadline: Deadline, ending: &Shutdown) {
+        let (sender, limiter) = (self.sender.clone(), self.limiter.clone());
+        let attempt = Attempt { sender, epoch: self.epoch, limiter, deadline, part, token };
+        let (ended, ends) = (self.ended.clone(), ending.clone());
         ending.spawn(async move {
             let id = attempt.part.id;
-            let end = attempt.make(slot).await;
+            let end = attempt.make(slot, &ends).await;
             // The run may be gone; the attempt is settled all the same.
             let _ = ended.send((id, end)).await;
         });

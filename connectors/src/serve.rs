@@ -79,6 +79,7 @@ pub async fn serve(
                 platform: now.platform.clone(),
                 limits: now.capabilities.limits.clone(),
                 database: database.clone(),
+                files: bytes.clone(),
                 doorbells: doorbells.clone(),
                 health: health.clone(),
                 options: options.sender.clone(),

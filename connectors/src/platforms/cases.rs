@@ -1,7 +1,7 @@
 //! Every platform's `cases/`: recorded payloads and what we make of them. Adding a case adds files, not code.
 //!
 //! * `cases/in/NAME.json`: an update → `NAME.want.json`: the facts, or the reason why it is put aside.
-//! * `cases/out/NAME.json`: a part and the answers so far → the step.
+//! * `cases/out/NAME.json`: a part, its file and the answers so far → the step.
 //! * `cases/answers/NAME.json`: an HTTP answer, played to `send` by a stub on loopback → what it means.
 //!
 //! `UPDATE_CASES=1 cargo test -p switchboard-connectors` writes the wants; read the diff.
@@ -10,12 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream;
 use serde_json::{Value, json};
-use switchboard_common::model::{Attachment, ChatKind, Inbound, InboundItem, RawUpdate};
+use switchboard_common::model::{Attachment, ChatKind, FileKind, Inbound, InboundItem, RawUpdate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::PLATFORMS;
-use crate::platform::{Answer, Call, Deadline, Http, Outbound, Platform, PlatformSpec, Settings, Step};
+use crate::http::Fence;
+use crate::platform::{
+    Answer, Call, Deadline, FileBody, Http, Outbound, OutboundFile, Platform, PlatformSpec, Settings, Step, Upload,
+};
 
 /// Written once: the tests of this file run side by side.
 static TOKEN: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -83,7 +88,8 @@ fn parts_become_steps() {
                 Some(times) => case["text"].as_str().expect("text").repeat(times as usize),
                 None => case["text"].as_str().expect("text").to_owned(),
             };
-            let part = Outbound { chat_key: case["chat"].as_str().expect("chat").to_owned(), text };
+            let file = case["file"].is_object().then(|| outbound_file(&case["file"]));
+            let part = Outbound { chat_key: case["chat"].as_str().expect("chat").to_owned(), text, file };
             let answers: Vec<Answer> = case["answers"].as_array().into_iter().flatten().map(answer).collect();
             step(&platform.step(&part, &answers))
         });
@@ -136,24 +142,47 @@ async fn played(spec: &PlatformSpec, case: &Value) -> Result<Answer, crate::plat
     let platform = open(spec, &url);
     let deadline = match case["late"] == true {
         true => Deadline {
-            write_by: switchboard_common::service::clock::Moment::now(),
+            write_by: Fence::at(switchboard_common::service::clock::Moment::now()),
             ..Deadline::of(Duration::from_secs(5))
         },
         false => Deadline::of(Duration::from_millis(if case["hang"] == true { 300 } else { 5000 })),
     };
-    let call = Call { method: "sendMessage", body: json!({"chat_id": 1, "text": "x"}), cost: 1, epoch: None };
+    let call = called(case);
+    let file = || call.upload.as_ref().map(|_| FileBody::new(stream::iter([Ok(Bytes::from_static(b"bytes"))])));
     let result = match case["refuse_connection"] == true {
         true => {
             stub.await.expect("the stub ends, its port closed");
-            platform.send(&call, &deadline).await
+            platform.send(&call, file(), &deadline).await
         }
         false => {
-            let result = platform.send(&call, &deadline).await;
+            let result = platform.send(&call, file(), &deadline).await;
             stub.abort();
             result
         }
     };
     result.map_err(without_addresses)
+}
+
+/// The call that a case is about: a text's, or with `upload` a photo's.
+fn called(case: &Value) -> Call {
+    let text =
+        Call { method: "sendMessage", body: json!({"chat_id": 1, "text": "x"}), upload: None, cost: 1, epoch: None };
+    if case["upload"] != true {
+        return text;
+    }
+    let (name, mime) = ("a.png".to_owned(), "image/png".to_owned());
+    let upload = Some(Upload { field: "photo", name, mime, size_bytes: 5 });
+    Call { method: "sendPhoto", body: json!({"chat_id": 1, "caption": "x"}), upload, ..text }
+}
+
+fn outbound_file(value: &Value) -> OutboundFile {
+    let text = |key: &str| value[key].as_str().map(str::to_owned);
+    OutboundFile {
+        kind: value["as"].as_str().and_then(FileKind::from_word).expect("as what it is sent"),
+        name: text("name"),
+        mime: text("mime"),
+        size_bytes: value["size_bytes"].as_u64().expect("a size"),
+    }
 }
 
 /// A connection error may name the stub's port, which differs from run to run.
@@ -201,10 +230,16 @@ fn step(step: &Step) -> Value {
         Step::Deliver(call) => {
             let mut body = call.body.clone();
             // A long text is told by its length, so that a case stays readable.
-            if let Some(text) = body["text"].as_str().filter(|text| text.len() > 200) {
-                body["text"] = json!({ "utf16_units": text.encode_utf16().count() });
+            for words in ["text", "caption"] {
+                if let Some(text) = body[words].as_str().filter(|text| text.len() > 200) {
+                    body[words] = json!({ "utf16_units": text.encode_utf16().count() });
+                }
             }
-            json!({"deliver": call.method, "body": body})
+            let mut step = json!({"deliver": call.method, "body": body});
+            if let Some(Upload { field, name, mime, size_bytes }) = &call.upload {
+                step["upload"] = json!({"field": field, "name": name, "mime": mime, "size_bytes": size_bytes});
+            }
+            step
         }
         Step::Refuse(refusal) => json!({ "refuse": refusal.to_string() }),
         Step::Done { platform_id } => json!({ "done": platform_id }),
@@ -215,6 +250,7 @@ fn answer(value: &Value) -> Answer {
     match (value["sent"].as_str(), value["moved"].as_str()) {
         (Some(id), _) => Answer::Sent { platform_id: id.to_owned() },
         (_, Some(key)) => Answer::Moved { chat_key: key.to_owned() },
-        _ => panic!("an answer is {{\"sent\": id}} or {{\"moved\": key}}"),
+        _ if value == "not_a_photo" => Answer::NotAPhoto,
+        _ => panic!("an answer is {{\"sent\": id}}, {{\"moved\": key}} or \"not_a_photo\""),
     }
 }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use switchboard_common::faults::{Sabotage, point, sabotaged};
 use switchboard_common::model::{AttemptOutcome, Epoch};
 use switchboard_common::service::metrics::{OUTBOX_ATTEMPTS, PLATFORM_REQUEST};
-use switchboard_common::store::{Claimed, Settlement};
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::{ClaimToken, Claimed, Settlement};
 
-use super::{Ended, Sender, locked};
+use super::{Ended, Sender, locked, upload};
 use crate::limiter::{Full, Limiter, Slot};
-use crate::platform::{Answer, Call, Deadline, Outbound, SendError, Step};
+use crate::platform::{Answer, Call, Deadline, FileBody, Outbound, OutboundFile, SendError, Step};
 
 pub(super) struct Attempt {
     pub sender: Sender,
@@ -18,6 +19,8 @@ pub(super) struct Attempt {
     pub limiter: Arc<Mutex<Limiter>>,
     pub deadline: Deadline,
     pub part: Claimed,
+    /// Which claim it was.
+    pub token: ClaimToken,
 }
 
 /// A 429 that does not say for how long.
@@ -29,9 +32,15 @@ const ACCOUNT_DOWN: Duration = Duration::from_secs(30);
 
 impl Attempt {
     /// Makes the attempt and records how it ended.
-    pub(super) async fn make(&self, slot: Slot) -> Ended {
+    pub(super) async fn make(&self, slot: Slot, ending: &Shutdown) -> Ended {
         point("S2");
-        let result = self.exchange(slot).await;
+        let result = match self.part.file {
+            Some(_) => tokio::select! {
+                result = self.exchange(slot) => result,
+                never = self.keep_fence_ahead(ending) => match never {},
+            },
+            None => self.exchange(slot).await,
+        };
         point("S6");
         let end = match &result {
             Err(SendError::AccountDown(_)) => Ended::AccountDown,
@@ -45,7 +54,7 @@ impl Attempt {
 
     /// Steps until the part is delivered or refused. Each exchange holds a slot of its own.
     async fn exchange(&self, first: Slot) -> Result<String, SendError> {
-        let mut message = Outbound { chat_key: self.part.chat_key.clone(), text: self.part.text.clone() };
+        let mut message = self.outbound();
         let mut answers = Vec::new();
         let mut slot = Some(first);
         let mut spent = 1; // the claim has recorded this one
@@ -83,7 +92,7 @@ impl Attempt {
                     }
                     let begun = Instant::now();
                     let call = Call { epoch: Some(self.epoch), ..call };
-                    let answer = self.sender.platform.send(&call, &self.deadline).await;
+                    let answer = self.sender.platform.send(&call, self.body(&call), &self.deadline).await;
                     locked(&self.limiter).answered(taken);
                     metrics::histogram!(PLATFORM_REQUEST).record(begun.elapsed());
                     let answer = answer?;
@@ -96,6 +105,22 @@ impl Attempt {
         }
     }
 
+    fn outbound(&self) -> Outbound {
+        let file = self.part.file.as_ref().map(|file| OutboundFile {
+            kind: file.kind,
+            name: file.name.clone(),
+            mime: file.mime.clone(),
+            size_bytes: file.size_bytes,
+        });
+        Outbound { chat_key: self.part.chat_key.clone(), text: self.part.text.clone(), file }
+    }
+
+    /// The file's bytes, from the first, when the call takes them.
+    fn body(&self, call: &Call) -> Option<FileBody> {
+        let file = self.part.file.as_ref().filter(|_| call.upload.is_some())?;
+        Some(upload::body(self.sender.files.clone(), self.sender.account.id, file.id.clone()))
+    }
+
     /// A slot for a further step, or for one that costs more than one: waited for while the claim is good.
     async fn another_slot(&self, chat_key: &str, cost: usize) -> Result<Slot, SendError> {
         let scope = self.sender.platform.scope(chat_key);
@@ -105,7 +130,12 @@ impl Attempt {
                 Err(full) => full,
             };
             let pause = later.unwrap_or(ANSWERS);
-            if pause >= self.deadline.write_by.remaining() {
+            // The fence of an upload moves ahead meanwhile.
+            let good_until = match self.part.file {
+                Some(_) => self.deadline.answer_by,
+                None => self.deadline.write_by.end(),
+            };
+            if pause >= good_until.remaining() || !self.deadline.write_by.is_ahead() {
                 return Err(SendError::NotSent("the platform's limit leaves no room for the next step".to_owned()));
             }
             tokio::time::sleep(pause).await;

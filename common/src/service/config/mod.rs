@@ -250,6 +250,11 @@ impl Config {
         })
     }
 
+    /// Options of a connector's second pool, for the bytes of files alone.
+    pub fn files_database(&self, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
+        Ok(DatabaseOptions { pool_size: self.files.pool_size, ..self.database(application_name)? })
+    }
+
     /// The key of signed links, when one is configured.
     pub fn link_secret(&self) -> Result<Option<SecretFile>, ConfigError> {
         secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)

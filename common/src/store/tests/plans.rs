@@ -2,8 +2,8 @@
 //! a whole table, or is costed as if it did (and then compiled at every execution), would stay for the connection's life.
 
 use super::super::{
-    agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads, loader,
-    outbox, sender, takeover, views, waiting,
+    agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads,
+    loader, outbox, sender, takeover, views, waiting,
 };
 use super::*;
 

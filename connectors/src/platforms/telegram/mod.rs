@@ -16,8 +16,8 @@ use switchboard_common::service::clock::Moment;
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileLimits, Http, Limit, Outbound, ParseError,
-    Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
+    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Http, Limit, Outbound,
+    ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
@@ -80,8 +80,8 @@ impl Platform for Telegram {
         self.get_updates(cursor, wait).await
     }
 
-    async fn send(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError> {
-        self.call(call, deadline).await
+    async fn send(&self, call: &Call, file: Option<FileBody>, deadline: &Deadline) -> Result<Answer, SendError> {
+        self.call(call, file, deadline).await
     }
 
     async fn locate(&self, platform_ref: &str, deadline: &Deadline) -> Result<FileAt, FetchError> {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use switchboard_common::model::RawUpdate;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters};
@@ -14,7 +15,7 @@ use teloxide::types::AllowedUpdate;
 use super::Telegram;
 use super::wire::{Envelope, SentMessage, UpdateId};
 use crate::http::{Deadline, HttpAnswer, HttpError};
-use crate::platform::{Answer, Batch, Call, PollError, Refusal, SendError};
+use crate::platform::{Answer, Batch, Call, FileBody, PollError, Refusal, SendError};
 
 impl Telegram {
     pub(super) async fn post(
@@ -24,12 +25,19 @@ impl Telegram {
         headers: &[(&'static str, String)],
         deadline: &Deadline,
     ) -> Result<HttpAnswer, HttpError> {
-        let url = format!("{}/bot{}/{method}", self.base_url, self.token.current().expose_secret());
-        self.http.post(&url, headers, body, deadline).await
+        self.http.post(&self.url(method), headers, body, deadline).await
     }
 
-    pub(super) async fn call(&self, call: &Call, deadline: &Deadline) -> Result<Answer, SendError> {
-        let body = call.body.to_string().into_bytes();
+    fn url(&self, method: &str) -> String {
+        format!("{}/bot{}/{method}", self.base_url, self.token.current().expose_secret())
+    }
+
+    pub(super) async fn call(
+        &self,
+        call: &Call,
+        file: Option<FileBody>,
+        deadline: &Deadline,
+    ) -> Result<Answer, SendError> {
         // Lets the simulator's log tell tenures apart; the fault tests' builds only.
         let headers: Vec<_> = call
             .epoch
@@ -37,7 +45,15 @@ impl Telegram {
             .map(|epoch| ("x-switchboard-epoch", epoch.to_string()))
             .into_iter()
             .collect();
-        match self.post(call.method, body, &headers, deadline).await {
+        let answer = match (&call.upload, file) {
+            (None, _) => self.post(call.method, call.body.to_string().into_bytes(), &headers, deadline).await,
+            (Some(upload), Some(file)) => {
+                let (url, fields) = (self.url(call.method), fields(&call.body));
+                self.http.post_multipart(&url, &headers, &fields, upload, file, deadline).await
+            }
+            (Some(_), None) => Err(HttpError::Unsent("the file's bytes are not there".to_owned())),
+        };
+        match answer {
             Ok(answer) => classify(answer.status, answer.retry_after, &answer.body),
             Err(HttpError::Unsent(why)) => Err(SendError::NotSent(why)),
             Err(HttpError::Unanswered(why)) => Err(SendError::Unclear(why)),
@@ -75,6 +91,12 @@ impl Telegram {
     }
 }
 
+/// A call's body as the fields of a form: what is no text goes as JSON.
+fn fields(body: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    body.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
 /// What a poll or probe may return, or why not.
 fn poll_result(answer: &HttpAnswer) -> Result<&RawValue, PollError> {
     let Ok(envelope) = serde_json::from_slice::<Envelope>(&answer.body) else {
@@ -100,7 +122,7 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
     let envelope = match serde_json::from_slice::<Envelope>(body) {
         Ok(envelope) => envelope,
         // Not the Bot API speaking. A gateway's 413 is an answer all the same; anything else tells nothing.
-        Err(_) if status == 413 => return Err(SendError::Refused(Refusal::Content("it is too large".to_owned()))),
+        Err(_) if status == 413 => return Err(SendError::Refused(too_large())),
         Err(_) if status == 429 => {
             return Err(SendError::Throttled { retry_after: retry_after.map(pause) });
         }
@@ -126,6 +148,11 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
             None if has("too long") || has("is empty") || has("parse entities") => {
                 SendError::Refused(Refusal::Content(plain(&envelope.description)))
             }
+            // Dimensions, or a picture that the platform cannot read.
+            None if has("photo_") || has("image_process_failed") => return Ok(Answer::NotAPhoto),
+            None if has("file is too big") || has("file must be non-empty") => {
+                SendError::Refused(Refusal::File(plain(&envelope.description)))
+            }
             None if has("not enough rights") || has("chat_write_forbidden") => SendError::Refused(Refusal::NoRights),
             None => SendError::Refused(Refusal::Other(plain(&envelope.description))),
         },
@@ -135,11 +162,15 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
         403 if has("initiate") => SendError::Refused(Refusal::Unreachable),
         403 if has("kicked") || has("not a member") || has("deleted") => SendError::Refused(Refusal::NoRights),
         403 => SendError::Refused(Refusal::Other(plain(&envelope.description))),
-        413 => SendError::Refused(Refusal::Content("it is too large".to_owned())),
+        413 => SendError::Refused(too_large()),
         // 5xx, with the API's JSON or without: the message may be in the chat.
         500..=599 => SendError::Unclear(format!("HTTP {code}")),
         _ => SendError::Refused(Refusal::Other(plain(&envelope.description))),
     })
+}
+
+fn too_large() -> Refusal {
+    Refusal::File("it is too large".to_owned())
 }
 
 /// A pause the platform asks for; nobody means more than a day.

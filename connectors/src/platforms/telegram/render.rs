@@ -1,30 +1,68 @@
 //! A part and the answers so far → the next call, pure.
 
-use switchboard_common::model::text;
+use serde_json::{Value, json};
+use switchboard_common::model::{FileKind, text};
 use teloxide::payloads::SendMessage;
 use teloxide::types::{ChatId, Recipient};
 
 use super::SPEC;
-use crate::platform::{Answer, Call, Outbound, Refusal, Step};
+use crate::platform::{Answer, Call, Outbound, OutboundFile, Refusal, Step, Upload};
 
 pub(super) fn step(part: &Outbound, answers: &[Answer]) -> Step {
-    let chat_key = match answers {
-        [] => part.chat_key.as_str(),
-        // A group became a supergroup: the same message to its new id, once.
-        [Answer::Moved { chat_key }] => chat_key.as_str(),
-        [.., Answer::Sent { platform_id }] => return Step::Done { platform_id: platform_id.clone() },
-        _ => return Step::Refuse(Refusal::Unreachable),
+    let mut moved = None;
+    let mut not_a_photo = false;
+    for answer in answers {
+        match answer {
+            Answer::Sent { platform_id } => return Step::Done { platform_id: platform_id.clone() },
+            // A group became a supergroup: the same message to its new id, once.
+            Answer::Moved { chat_key } if moved.is_none() => moved = Some(chat_key.as_str()),
+            Answer::Moved { .. } => return Step::Refuse(Refusal::Unreachable),
+            // Whatever it is: as a document it arrives as it is.
+            Answer::NotAPhoto if !not_a_photo => not_a_photo = true,
+            Answer::NotAPhoto => return Step::Refuse(Refusal::File("it takes it neither way".to_owned())),
+        }
+    }
+    let Ok(chat_id) = moved.unwrap_or(&part.chat_key).parse() else { return Step::Refuse(Refusal::Unreachable) };
+    let call = match &part.file {
+        Some(file) => upload(chat_id, &part.text, file, file.kind == FileKind::Photo && !not_a_photo),
+        None => message(chat_id, &part.text),
     };
-    if part.text.trim().is_empty() {
-        return Step::Refuse(Refusal::Content("it is empty".to_owned()));
+    call.map_or_else(Step::Refuse, Step::Deliver)
+}
+
+fn message(chat_id: i64, text: &str) -> Result<Call, Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::Content("it is empty".to_owned()));
     }
-    if text::split_utf16(&part.text, SPEC.text_max_utf16).len() > 1 {
-        return Step::Refuse(Refusal::Content(format!("it is longer than {} characters", SPEC.text_max_utf16)));
+    bounded(text, SPEC.text_max_utf16)?;
+    let message = SendMessage::new(Recipient::Id(ChatId(chat_id)), text.to_owned());
+    let body = serde_json::to_value(message).map_err(|error| Refusal::Other(error.to_string()))?;
+    Ok(call("sendMessage", body, None))
+}
+
+fn upload(chat_id: i64, caption: &str, file: &OutboundFile, as_photo: bool) -> Result<Call, Refusal> {
+    let (method, field) = if as_photo { ("sendPhoto", "photo") } else { ("sendDocument", "document") };
+    let mut body = json!({ "chat_id": chat_id });
+    if !caption.trim().is_empty() {
+        bounded(caption, SPEC.files.map_or(0, |files| files.caption_max_utf16))?;
+        body["caption"] = json!(caption);
     }
-    let Ok(chat_id) = chat_key.parse() else { return Step::Refuse(Refusal::Unreachable) };
-    let message = SendMessage::new(Recipient::Id(ChatId(chat_id)), part.text.clone());
-    match serde_json::to_value(message) {
-        Ok(body) => Step::Deliver(Call { method: "sendMessage", body, cost: 1, epoch: None }),
-        Err(error) => Step::Refuse(Refusal::Other(error.to_string())),
+    let upload = Upload {
+        field,
+        name: file.name.clone().unwrap_or_else(|| field.to_owned()),
+        mime: file.mime.clone().unwrap_or_else(|| "application/octet-stream".to_owned()),
+        size_bytes: file.size_bytes,
+    };
+    Ok(call(method, body, Some(upload)))
+}
+
+fn call(method: &'static str, body: Value, upload: Option<Upload>) -> Call {
+    Call { method, body, upload, cost: 1, epoch: None }
+}
+
+fn bounded(words: &str, max_utf16: usize) -> Result<(), Refusal> {
+    match text::split_utf16(words, max_utf16).len() > 1 {
+        true => Err(Refusal::Content(format!("it is longer than {max_utf16} characters"))),
+        false => Ok(()),
     }
 }

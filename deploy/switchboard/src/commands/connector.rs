@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
-use switchboard_common::store::{Database, DatabaseOptions};
+use switchboard_common::store::Database;
 use switchboard_connectors::sender::SenderOptions;
 use switchboard_connectors::{ConnectorOptions, Databases, serve};
 
@@ -28,6 +28,7 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             in_flight: config.connector.in_flight,
             write_by: Duration::from_millis(config.connector.write_by_ms),
             answer_by: Duration::from_millis(config.connector.answer_by_ms),
+            upload_answer_by: Duration::from_millis(config.connector.upload_answer_by_ms),
             retry: (
                 Duration::from_millis(config.connector.retry_first_ms),
                 Duration::from_millis(config.connector.retry_longest_ms),
@@ -35,11 +36,8 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             give_up: Duration::from_secs(config.connector.give_up_hours * 3600),
         },
     };
-    let bytes = DatabaseOptions {
-        pool_size: config.files.pool_size,
-        ..config.database(&format!("switchboard connector {name} files"))?
-    };
-    let databases = Databases { rows: process.database.clone(), bytes: Database::new(&bytes)? };
+    let bytes = Database::new(&config.files_database(&format!("switchboard connector {name} files"))?)?;
+    let databases = Databases { rows: process.database.clone(), bytes };
     let (doorbells, health) = (process.doorbells.clone(), process.health.clone());
     let serving = serve(account, options, databases, doorbells, &process.ensemble, health, &process.shutdown);
     let served = process.work(serving).await;
