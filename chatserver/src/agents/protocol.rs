@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use switchboard_common::access::{Rule, rules};
-use switchboard_common::model::Lane;
+use switchboard_common::model::{FileKind, Lane};
 
 /// Longest frame a client may send, in bytes.
 pub(super) const LARGEST_FRAME: usize = 64 * 1024;
@@ -44,6 +44,8 @@ pub(super) enum Request {
         chat: Id,
         client_key: String,
         text: String,
+        file: Option<String>,
+        r#as: Option<AsWord>,
         lane: Option<LaneWord>,
         seen_seq: Option<i64>,
     },
@@ -117,6 +119,23 @@ impl From<LaneWord> for Lane {
     }
 }
 
+/// As what a file is sent.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum AsWord {
+    Photo,
+    Document,
+}
+
+impl From<AsWord> for FileKind {
+    fn from(word: AsWord) -> Self {
+        match word {
+            AsWord::Photo => Self::Photo,
+            AsWord::Document => Self::Document,
+        }
+    }
+}
+
 /// How far a client has read.
 #[derive(Debug, Deserialize)]
 pub(super) struct Cursors {
@@ -173,6 +192,8 @@ pub(super) enum Code {
     Stale,
     KeyConflict,
     BadText,
+    Unsupported,
+    TooLarge,
     TooLate,
     TooFast,
     Unavailable,
@@ -192,6 +213,8 @@ impl Code {
             Self::Stale => "stale",
             Self::KeyConflict => "key_conflict",
             Self::BadText => "bad_text",
+            Self::Unsupported => "unsupported",
+            Self::TooLarge => "too_large",
             Self::TooLate => "too_late",
             Self::TooFast => "too_fast",
             Self::Unavailable => "unavailable",

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
 use switchboard_common::faults;
-use switchboard_common::model::{ChatId, Lane};
-use switchboard_common::store::{Agent, Decision, Refusal, StoreError, Submission};
+use switchboard_common::model::{ChatId, FileId, Lane};
+use switchboard_common::store::{Agent, Decision, Enclosed, Refusal, StoreError, Submission};
 
 use super::Door;
 use super::frames::{SnapshotJson, history};
@@ -56,7 +56,7 @@ impl From<StoreError> for Trouble {
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         let (code, message) = match refusal {
-            Refusal::NotFound => (Code::NotFound, "no such chat or message"),
+            Refusal::NotFound => (Code::NotFound, "no such chat, message or file"),
             Refusal::AlreadyTaken(agent) => {
                 return Self::Failure(Failure::new(Code::AlreadyTaken, format!("agent {agent} took this chat")));
             }
@@ -65,6 +65,11 @@ impl From<Refusal> for Trouble {
             Refusal::Stale => (Code::Stale, "the customer wrote after what you have seen"),
             Refusal::KeyConflict => (Code::KeyConflict, "this client_key names another message"),
             Refusal::BadText => (Code::BadText, "a part of the text would be blank"),
+            Refusal::Unsupported(why) => (Code::Unsupported, why),
+            Refusal::TooLarge(most) => {
+                let message = format!("the platform takes files of at most {most} bytes");
+                return Self::Failure(Failure::new(Code::TooLarge, message));
+            }
             Refusal::TooLate => (Code::TooLate, "it is too late for that"),
         };
         Self::Failure(Failure::new(code, message))
@@ -109,9 +114,13 @@ pub(super) async fn handle(
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
-        Request::Send { chat, client_key, text, lane, seen_seq } => {
+        Request::Send { chat, client_key, text, file, r#as, lane, seen_seq } => {
             let lane = lane_of(scopes, lane)?;
-            let new = Submission { agent, chat: ChatId(chat.0), client_key: &client_key, text: &text, lane, seen_seq };
+            // What cannot be a file's id is the id of no file.
+            let file = file.map(|id| FileId::parse(&id).ok_or(Refusal::NotFound)).transpose()?;
+            let file = file.as_ref().map(|id| Enclosed { id, wanted: r#as.map(Into::into) });
+            let (chat, client_key, text) = (ChatId(chat.0), client_key.as_str(), text.as_str());
+            let new = Submission { agent, chat, client_key, text, file, lane, seen_seq };
             send(door, &new).await
         }
         Request::Waiting { chat, seq } => {
@@ -150,13 +159,13 @@ pub(super) async fn handle(
 }
 
 async fn send(door: &Door, new: &Submission<'_>) -> Result<Box<RawValue>, Trouble> {
-    let Submission { chat, client_key, text, .. } = *new;
+    let Submission { chat, client_key, text, file, .. } = *new;
     if !(1..=LONGEST_KEY).contains(&client_key.chars().count()) || client_key.contains('\0') {
         return Err(Failure::new(Code::BadRequest, "client_key is 1 to 64 characters, without U+0000").into());
     }
     let bad = if text.contains('\0') {
         Some("the text holds U+0000")
-    } else if text.trim().is_empty() {
+    } else if text.trim().is_empty() && file.is_none() {
         Some("the text is empty or blank")
     } else if text.chars().count() > LONGEST_TEXT {
         Some("the text is longer than 20,000 characters")
