@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod enclosures;
 mod hello;
 mod limits;
 mod outage;

@@ -1,5 +1,5 @@
 use switchboard_common::model::{AttemptOutcome, Epoch, FreezeScope, OutboxId};
-use switchboard_common::store::{ClaimToken, Freeze, Settlement};
+use switchboard_common::store::{ClaimSpans, ClaimToken, Freeze, Settlement};
 
 use super::*;
 
@@ -14,7 +14,8 @@ impl Fleet {
     async fn settle_oldest(&self, end: &Settlement) {
         let id = OutboxId(self.number("SELECT min(id) FROM outbox WHERE open").await);
         let span = Duration::from_secs(10);
-        let claimed = self.database.claim(self.account, Epoch(1), ClaimToken::new(), &[id], span, span).await.unwrap();
+        let claimed =
+            self.database.claim(self.account, Epoch(1), ClaimToken::new(), &[id], ClaimSpans::all(span)).await.unwrap();
         assert!(self.database.settle(self.account, id, claimed[0].n, end).await.is_ok());
         self.doorbells.ring_chatservers();
     }

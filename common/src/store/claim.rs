@@ -85,8 +85,7 @@ pub struct ClaimSpans {
 
 impl ClaimSpans {
     /// The same for all.
-    #[cfg(test)]
-    pub(super) fn all(span: Duration) -> Self {
+    pub fn all(span: Duration) -> Self {
         Self { write_by: span, answer_by: span, upload_answer_by: span }
     }
 }
