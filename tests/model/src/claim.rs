@@ -1,4 +1,4 @@
-//! The claim: `CLAIM` and `release_unsent` in `common/src/store/sender.rs`, `claim_and_start` in `connectors/src/sender.rs`.
+//! The claim: `CLAIM` and `release_unsent` in `common/src/store/claim.rs`, `claim_and_start` in `connectors/src/sender.rs`.
 
 use crate::process::{Call, Lost, Phase, Role};
 use crate::state::{Clock, Epoch, Number, PartState, State, Which, Who};

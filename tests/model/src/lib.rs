@@ -24,7 +24,7 @@
 //! | here | there |
 //! |---|---|
 //! | `tenure.rs` | `common/src/tenure/mod.rs`, `common/src/store/{lease,takeover}.rs`, `connectors/src/sender/recovery.rs` |
-//! | `claim.rs` | `CLAIM`, `release_unsent` in `common/src/store/sender.rs`; `claim_and_start` in `connectors/src/sender.rs` |
+//! | `claim.rs` | `CLAIM`, `release_unsent` in `common/src/store/claim.rs`; `claim_and_start` in `connectors/src/sender.rs` |
 //! | `call.rs` | `exchange` in `connectors/src/sender/attempt.rs`, `guarded_body` in `connectors/src/http.rs` |
 //! | `settle.rs` | `SETTLE`, `RETRY`, `OVERDUE` in `common/src/store/sender.rs` |
 //! | `world.rs` | time, and `common/src/store/decisions.rs` |
@@ -46,8 +46,10 @@
 //! * **The platform** does what it does when the last byte is out: a call that it applies later, or never answers, is one
 //!   whose answer is not read. What the network does to bytes once they are written is not here: OUT-8 is about writing.
 //! * **A conclusion and its settlement** are one step (`settle.rs`). `Throttled` stands for 429 and 401.
-//! * **The body is one piece** that the socket takes whole, as our texts are. An attempt of several exchanges is its last
-//!   one: those before it deliver nothing.
+//! * **The body is one piece** that the socket takes whole, as our texts are. An upload has many, with a look at `write_by`
+//!   before each: that only takes ways away. It moves its `write_by` ahead under the lease row's lock and the epoch, before
+//!   any raise: to everybody else that is an attempt whose `write_by` passes later, and here it passes at any moment.
+//! * **An attempt of several exchanges** is its last one: those before it deliver nothing.
 //! * **Order within a chat, lanes, the limiter, intake and receipts** are not here; the checker of the scenarios has them.
 //!
 //! # The bounds
