@@ -1,5 +1,5 @@
 //! The small agent page, compiled in. It loads nothing from elsewhere, and only pages of its own host and of the
-//! configured origins may show it in a frame.
+//! configured origins may show it in a frame. Files are fetched from its own host, or from one of those origins.
 
 use axum::Router;
 use axum::http::HeaderValue;
@@ -8,18 +8,22 @@ use axum::http::header::{
 };
 use axum::routing::get;
 
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
+                      base-uri 'none'; form-action 'none'";
 
 /// The page's files.
 pub(crate) fn routes(origins: &[String]) -> Router {
-    let framed = [POLICY].into_iter().chain(origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
-    let policy = HeaderValue::try_from(framed).unwrap_or(HeaderValue::from_static(POLICY));
+    let ours = ["'self'"].into_iter().chain(origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    // Files may lie elsewhere, and a page that sends its token there must not be led anywhere else.
+    let with =
+        |origins: &str| HeaderValue::try_from(format!("{POLICY}; connect-src {origins}; frame-ancestors {origins}"));
+    let policy = with(&ours).or_else(|_| with("'self'")).unwrap_or(HeaderValue::from_static(POLICY));
     let script = "text/javascript; charset=utf-8";
     [
         ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
         ("/page.js", script, include_str!("page/page.js")),
         ("/desk.js", script, include_str!("page/desk.js")),
+        ("/files.js", script, include_str!("page/files.js")),
         ("/session.js", script, include_str!("page/session.js")),
         ("/waiting.js", script, include_str!("page/waiting.js")),
         ("/page.css", "text/css; charset=utf-8", include_str!("page/page.css")),

@@ -2,6 +2,7 @@
 // so nothing a customer writes can become an element. README.md lists the ids and data attributes tests rely on.
 
 import { Desk } from "/desk.js";
+import { Files, fileRow, fileWord } from "/files.js";
 import { keep, kept } from "/session.js";
 import { waitWords } from "/waiting.js";
 
@@ -14,6 +15,7 @@ let asked = false; // a drawing is due with the next frame
 let following = true; // the end of the log is on screen, and stays there
 
 const desk = new Desk({ draw, alarm, status });
+const files = new Files({ draw, alarm });
 
 function draw() {
   if (!asked) requestAnimationFrame(drawAll);
@@ -91,6 +93,7 @@ function toEnd() {
 
 function logRows(entries) {
   const states = delivery(entries);
+  const ends = new Map(entries.filter((entry) => entry.kind === "file").map((entry) => [entry.file, entry]));
   const corrected = new Set(entries.filter((entry) => entry.kind === "edited").map((entry) => entry.of));
   const undecided = [...states].flatMap(([seq, parts]) => parts.flatMap(({ state }, part) => (OPEN.has(state) ? [`${seq}:${part}`] : [])));
   desk.waiting.look(desk.open.chat, undecided);
@@ -100,6 +103,7 @@ function logRows(entries) {
     const isSaid = entry.kind === "message" || entry.kind === "edited";
     const parts = states.get(entry.seq);
     if (entry.kind === "outcome" && states.has(entry.of) && !entry.by) continue; // shown under its message
+    if (entry.kind === "file" && desk.open.log.has(entry.of)) continue; // shown with its message
     const date = new Date(entry.at).toLocaleDateString([], { weekday: "long", day: "numeric", month: "long" });
     if (date !== day) rows.push({ key: `day ${date}`, looks: date, make: () => el("li", { class: "day" }, date) });
     day = date;
@@ -107,8 +111,9 @@ function logRows(entries) {
     const busy = new Set(waits.filter((mark) => desk.busy.has(mark)));
     const old = corrected.has(entry.seq);
     const held = parts?.map((_, part) => desk.waiting.of(`${entry.seq}:${part}`));
-    const make = () => (isSaid ? saidRow(entry, parts, old, busy, held) : noteRow(entry));
-    rows.push({ key: `seq ${entry.seq}`, looks: [entry, parts, old, [...busy], held], make });
+    const attached = files.of(entry, ends);
+    const make = () => (isSaid ? saidRow(entry, parts, old, busy, held, attached) : noteRow(entry));
+    rows.push({ key: `seq ${entry.seq}`, looks: [entry, parts, old, [...busy], held, attached], make });
   }
   return rows;
 }
@@ -128,12 +133,13 @@ function delivery(entries) {
   return states;
 }
 
-function saidRow(entry, parts, old, busy, held) {
+function saidRow(entry, parts, old, busy, held, attached) {
   const { seq, author, kind } = entry;
   const head = el("p", { class: "head" }, el("bdi", {}, author.name), kind === "edited" ? " · correction" : null,
     old ? " · corrected below" : null, time(entry.at));
   return el("li", { class: author.kind === "agent" ? "said ours" : "said", "data-seq": seq, "data-kind": kind, "data-old": old },
     head,
+    ...attached.map((file) => fileRow(el, file)),
     entry.content ? el("p", { class: "content" }, `[${entry.content.of ?? "something"}] This page cannot show it yet.`) : null,
     entry.text ? el("p", { class: "text", dir: "auto" }, entry.text) : null,
     parts ? el("div", { class: "delivery" }, ...parts.map((part, at) => partLine(entry, part, at, parts.length, busy, held[at])), cancelButton(entry, parts, busy)) : null);
@@ -190,12 +196,13 @@ function unsentRow(text) {
 /** An entry in one line, for lists and notes. */
 function words(entry) {
   switch (entry.kind) {
-    case "message": return entry.text || `[${entry.content?.of ?? "message"}]`;
+    case "message": return entry.text || entry.files?.map(fileWord).join(" ") || `[${entry.content?.of ?? "message"}]`;
     case "edited": return `✎ ${entry.text}`;
     case "opened": return `Waits in the queue ${entry.queue}`;
     case "taken": return `Taken by ${entry.author.name ?? entry.agent}`;
     case "closed": return `Closed${entry.author.name ? ` by ${entry.author.name}` : ""}${entry.outcome ? `: ${entry.outcome}` : ""}`;
     case "membership": return entry.state === "left" ? "The customer blocked this account" : "The customer came back";
+    case "file": return entry.state === "ready" ? "A file was fetched" : `A file could not be fetched: ${entry.reason}`;
     case "outcome": return `${entry.by ? `${entry.by}: ` : ""}message ${entry.of}${entry.parts > 1 ? `, part ${entry.part + 1}` : ""}: ${
       entry.by && entry.state === "queued" ? "sent again" : stateWords(entry.state, entry.reason)}`;
     default: return `[${entry.kind}] ${entry.text ?? ""}`;
@@ -263,6 +270,7 @@ const actions = {
   dismiss: () => alarm(""),
   retry: () => desk.session.open(),
   leave: () => begin(null),
+  save: (button) => files.save(button.dataset.path, button.dataset.name),
   again: (button) => desk.again(button.dataset.key),
   edit(button) {
     $("text").value = [desk.takeBack(button.dataset.key), $("text").value].filter(Boolean).join("\n");
@@ -308,8 +316,9 @@ $("token-form").addEventListener("submit", (submit) => {
 addEventListener("online", () => $("status").dataset.state === "waiting" && desk.session.open());
 
 /** Connects with a token, or without one asks for it. The token is never part of an address. */
-function begin(token) {
-  kept.token = token;
+function begin(token, base = null) {
+  if (token !== kept.token) files.forget();
+  Object.assign(kept, { token, files: base });
   keep();
   $("desk").hidden = $("leave").hidden = !token;
   $("token-form").hidden = Boolean(token);
@@ -318,11 +327,13 @@ function begin(token) {
   status("idle", "not connected", true);
 }
 
-/** `#token=…` is taken out of the address bar at once, so that it is neither bookmarked nor copied along. */
+/** `#token=…&files=https://…` is taken out of the address bar at once, so that it is neither bookmarked nor copied along. */
 function begun() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given) history.replaceState(null, "", location.pathname);
-  begin(given || kept.token);
+  const given = new URLSearchParams(location.hash.slice(1));
+  if (location.hash) history.replaceState(null, "", location.pathname);
+  // Another file server comes with its token only: a link alone must not lead the kept one elsewhere.
+  if (given.get("token")) begin(given.get("token"), given.get("files"));
+  else begin(kept.token, kept.files);
 }
 
 addEventListener("hashchange", begun);

@@ -20,7 +20,7 @@ const CLOSED = {
 
 // What survives a reload lives in the tab's own storage. Frames of one tab share it, hence the frame's name.
 const STORE = `switchboard:${window.name}`;
-export const kept = { token: null, agent: null, cursors: null, outbox: [], ...readKept() };
+export const kept = { token: null, files: null, agent: null, cursors: null, outbox: [], ...readKept() };
 
 function readKept() {
   try {

@@ -141,10 +141,11 @@ async fn the_first_frame_is_a_hello_in_time() {
 async fn the_page_is_served_with_a_strict_policy() {
     let mut fleet = Fleet::new().await;
     let address = fleet.start("one").await;
-    for path in ["/", "/page.js", "/desk.js", "/session.js", "/page.css", "/page.svg"] {
+    for path in ["/", "/page.js", "/desk.js", "/files.js", "/session.js", "/waiting.js", "/page.css", "/page.svg"] {
         let head = head_of(address, path).await;
         assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
         assert!(head.contains("default-src 'none'") && head.contains("frame-ancestors 'self' https://desk.example"));
+        assert!(head.contains("connect-src 'self' https://desk.example") && head.contains("img-src 'self' blob:;"));
         assert!(head.contains("x-content-type-options: nosniff") && head.contains("cache-control: no-store"));
     }
     let ready = async {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path as Segment, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use serde_json::{Value, json};
@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 pub const SOON: Duration = Duration::from_secs(10);
 
 /// What the chatserver sends with its pages: nothing inline, nothing from elsewhere.
-const POLICY: &str = "default-src 'self'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' blob:; \
+                      base-uri 'none'; form-action 'none'";
 
 /// The fake chatserver: an address, and the sockets that come.
 pub struct Fake {
@@ -34,6 +35,7 @@ impl Fake {
         let app = Router::new()
             .route("/v1/agent", any(agent))
             .route("/", get(async || file("index.html").await))
+            .route("/files/{account}/{file}", get(attachment))
             .route("/{name}", get(async |Segment(name): Segment<String>| file(&name).await))
             .with_state(tell);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -71,6 +73,26 @@ async fn agent(State(tell): State<mpsc::Sender<WebSocket>>, upgrade: WebSocketUp
     }
     upgrade.protocols(["switchboard.v1"]).on_upgrade(async move |socket| tell.send(socket).await.unwrap())
 }
+
+/// A file server's answer: `picture` and `page` are there, nothing else is. The token comes in the header only.
+async fn attachment(uri: Uri, headers: HeaderMap, Segment((account, name)): Segment<(String, String)>) -> Response {
+    assert!(uri.query().is_none() && account == "support-bot", "{uri}");
+    if headers.get(header::AUTHORIZATION).is_none_or(|token| token != "Bearer secret-token") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match name.as_str() {
+        "picture" => ([(header::CONTENT_TYPE, "image/png")], PICTURE).into_response(),
+        "page" => ([(header::CONTENT_TYPE, "text/html")], "<script>window.hacked = true</script>").into_response(),
+        _ => (StatusCode::NOT_FOUND, r#"{"title": "Not found", "detail": "there is no such file"}"#).into_response(),
+    }
+}
+
+/// One white pixel, PNG.
+const PICTURE: &[u8] = &[
+    137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 13, 73, 72, 68, 82, 0, 0, 0, 1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 58, 126, 155,
+    85, 0, 0, 0, 10, 73, 68, 65, 84, 120, 218, 99, 248, 15, 0, 1, 1, 1, 0, 28, 176, 140, 153, 0, 0, 0, 0, 73, 69, 78,
+    68, 174, 66, 96, 130,
+];
 
 async fn file(name: &str) -> Response {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../chatserver/src/page");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod fake;
+mod files;
 mod reading;
 mod sending;
 mod session;
