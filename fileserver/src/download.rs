@@ -116,7 +116,8 @@ pub(crate) async fn head(
 
 /// The file, if these eyes may see it and it is there.
 async fn find(server: &FileServer, path: FilePath, link: Link, headers: &HeaderMap) -> Result<FileRow, Problem> {
-    let Path((account, file)) = path.map_err(|_| no_such_file())?;
+    // What cannot be read is no id and no link: it gets the answer of those.
+    let (account, file) = path.map(|Path(path)| path).unwrap_or_default();
     let Query(link) = link.map_err(|_| no_such_file())?;
     let row = by_link_or_token(server, headers, &link, &account, &file).await?;
     match row.state {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
@@ -145,9 +146,11 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 )]
 pub(crate) async fn make(
     State(server): State<FileServer>,
-    Path((account, file)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Json<Link>, Problem> {
+    // What cannot be read is no id, and that is said to those only who may ask.
+    let (account, file) = path.map(|Path(path)| path).unwrap_or_default();
     let (row, viewer) = by_token(&server, &headers, &rules::FILE_LINK, &account, &file).await?;
     Ok(Json(server.links().make(&row.id, viewer, Utc::now())?))
 }

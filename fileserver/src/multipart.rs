@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::multipart::{Field, MultipartError};
@@ -14,6 +15,8 @@ use axum::extract::{FromRequest, Multipart, Request};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use switchboard_common::service::problem::Problem;
+
+use crate::source::{SILENT, too_slow};
 
 /// Longest head of a part, or part that is not the file, in bytes.
 const HEADROOM: usize = 64 * 1024;
@@ -29,6 +32,7 @@ pub(crate) struct Form {
     parts: Multipart,
     headroom: Headroom,
     seen: usize,
+    silence: Duration,
 }
 
 /// How much the parser may still collect.
@@ -42,7 +46,7 @@ impl Headroom {
 }
 
 impl Form {
-    pub(crate) async fn new(request: Request) -> Result<Self, Problem> {
+    pub(crate) async fn new(request: Request, silence: Duration) -> Result<Self, Problem> {
         let headroom = Headroom(Arc::new(AtomicUsize::new(HEADROOM)));
         let allowed = headroom.clone();
         let request = request.map(|body| {
@@ -55,7 +59,7 @@ impl Form {
         });
         let parts = Multipart::from_request(request, &()).await;
         let parts = parts.map_err(|error| Problem::bad_request(error.body_text()))?;
-        Ok(Self { parts, headroom, seen: 0 })
+        Ok(Self { parts, headroom, seen: 0, silence })
     }
 
     /// The next part; what is left of the one before is passed over, when it is short.
@@ -65,7 +69,9 @@ impl Form {
             return Err(Problem::bad_request("the form has too many parts"));
         }
         self.headroom.renew();
-        self.parts.next_field().await.map_err(broken)
+        // What is looked through is short: all of it comes in the time in which something has to come.
+        let next = tokio::time::timeout(self.silence, self.parts.next_field());
+        next.await.map_err(|_| too_slow(SILENT))?.map_err(broken)
     }
 
     /// For [`bytes`] of a part.

@@ -8,6 +8,9 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use switchboard_common::service::problem::Problem;
 
+/// Why a client was cut.
+pub(crate) const SILENT: &str = "nothing was sent for too long";
+
 /// The bytes of one file, as they come.
 pub(crate) struct Source<'a> {
     stream: Pin<Box<dyn Stream<Item = Result<Bytes, Problem>> + Send + 'a>>,
@@ -27,7 +30,7 @@ impl<'a> Source<'a> {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         match tokio::time::timeout(self.silence, self.stream.next()).await {
             Ok(item) => item.transpose(),
-            Err(_) => Err(too_slow("nothing was sent for too long")),
+            Err(_) => Err(too_slow(SILENT)),
         }
     }
 }

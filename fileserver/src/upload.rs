@@ -162,7 +162,7 @@ pub(crate) async fn put(
 
 /// The file of a form.
 async fn form(server: &FileServer, agent: AgentId, request: Request) -> Result<(FileRow, bool), Problem> {
-    let mut form = Form::new(request).await?;
+    let mut form = Form::new(request, server.bounds().silence).await?;
     let headroom = form.headroom();
     let mut received = None;
     while let Some(field) = form.next().await? {
