@@ -81,9 +81,23 @@ impl FileKind {
 /// Bytes of a file's beginning that [`sniffed`] looks at.
 pub const SNIFFED_BYTES: usize = 8192;
 
-/// The type that a file's first bytes show, whatever anybody declares; none: none that we know.
+/// The type that a file's first bytes show, whatever anybody declares; `text/plain` for text of no type that we know. None: it
+/// may be anything. Nothing is decoded.
 pub fn sniffed(beginning: &[u8]) -> Option<&'static str> {
-    infer::get(&beginning[..beginning.len().min(SNIFFED_BYTES)]).map(|kind| kind.mime_type())
+    let beginning = &beginning[..beginning.len().min(SNIFFED_BYTES)];
+    infer::get(beginning).map(|kind| kind.mime_type()).or_else(|| is_text(beginning).then_some("text/plain"))
+}
+
+fn is_text(beginning: &[u8]) -> bool {
+    let text = match std::str::from_utf8(beginning) {
+        Ok(text) => text,
+        // The last character may be cut.
+        Err(error) if error.error_len().is_none() && beginning.len() == SNIFFED_BYTES => {
+            std::str::from_utf8(&beginning[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !text.is_empty() && text.chars().all(|c| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\u{c}'))
 }
 
 /// Whether a file's bytes are there.
@@ -159,5 +173,28 @@ mod tests {
         }
         assert_eq!(seen, [u128::MAX; 2], "every bit is sometimes set and sometimes not");
         assert!(FileId::parse("../../etc/passwd").is_none() && FileId::parse("").is_none());
+    }
+
+    #[test]
+    fn types_are_what_bytes_show() {
+        for (bytes, want) in [
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".as_slice(), Some("image/png")),
+            (b"\xff\xd8\xff\xe0\0\x10JFIF\0", Some("image/jpeg")),
+            (b"GIF89a\x01\0\x01\0", Some("image/gif")),
+            (b"RIFF\x24\0\0\0WEBPVP8 ", Some("image/webp")),
+            (b"%PDF-1.7\n", Some("application/pdf")),
+            (b"PK\x03\x04\x14\0\0\0", Some("application/zip")),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'><script>1</script></svg>", Some("text/plain")),
+            (b"<?xml version='1.0'?><svg/>", Some("text/xml")),
+            (b"  <!DOCTYPE html><script>1</script>", Some("text/html")),
+            ("Grüße\r\n".as_bytes(), Some("text/plain")),
+            (b"a\0b", None),
+            (b"\xff\xfe\x00", None),
+            (b"", None),
+        ] {
+            assert_eq!(sniffed(bytes), want, "{bytes:?}");
+        }
+        let cut = [&[b'a'; SNIFFED_BYTES - 1], "я".as_bytes()].concat();
+        assert_eq!(sniffed(&cut), Some("text/plain"));
     }
 }
