@@ -16,7 +16,6 @@ mod name;
 mod range;
 mod receive;
 mod server;
-mod sniff;
 mod source;
 mod sweep;
 mod upload;
@@ -26,11 +25,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 
 pub use name::clean_name;
 pub use server::{Bounds, FileServer, FileServerError, FileServerOptions};
-pub use sniff::{HEAD_BYTES, sniff};
 pub use writer::{ChunkWriter, Counted, WriteError};
 
 /// Everything below `/files/{account}`.
@@ -48,8 +47,16 @@ pub fn routes(server: FileServer) -> Router {
 /// What the routes take and answer.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(upload::post, upload::put, download::get, download::head, link::make))]
+    #[openapi(paths(upload::post, upload::put, download::get, download::head, link::make), modifiers(&Bearer))]
     struct Files;
+    struct Bearer;
+    impl Modify for Bearer {
+        fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+            let scheme = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+            let components = document.components.get_or_insert_with(Default::default);
+            components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        }
+    }
     Files::openapi()
 }
 

@@ -1,17 +1,15 @@
 //! An upload from its first byte to the commit that makes it readable.
 
+use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
-use switchboard_common::model::{AgentId, FileId, FileKind};
+use switchboard_common::model::{AgentId, FileId, FileKind, SNIFFED_BYTES, sniffed};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::{FileRow, Finished, NewFile};
 
 use crate::server::FileServer;
-use crate::sniff::{HEAD_BYTES, sniff};
 use crate::source::Source;
 use crate::writer::{ChunkWriter, WriteError};
-
-use axum::http::StatusCode;
 
 /// What is said of the bytes before they come.
 pub(crate) struct Declared<'a> {
@@ -51,7 +49,7 @@ pub(crate) async fn receive(
 ) -> Result<Received, Problem> {
     let limit = limit(server, None)?;
     let (head, mut more) = head(source).await?;
-    let sniffed = sniff(&head);
+    let sniffed = sniffed(&head);
     if head.is_empty() {
         return Err(Problem::bad_request("the file is empty"));
     }
@@ -136,9 +134,9 @@ pub(crate) fn limit(server: &FileServer, declared: Option<u64>) -> Result<u64, P
 /// The first bytes, as many as are looked at, and whether there may be more.
 async fn head(source: &mut Source<'_>) -> Result<(Bytes, bool), Problem> {
     let mut head = BytesMut::new();
-    while head.len() < HEAD_BYTES {
+    while head.len() < SNIFFED_BYTES {
         match source.next().await? {
-            Some(bytes) if head.is_empty() && bytes.len() >= HEAD_BYTES => return Ok((bytes, true)),
+            Some(bytes) if head.is_empty() && bytes.len() >= SNIFFED_BYTES => return Ok((bytes, true)),
             Some(bytes) => head.extend_from_slice(&bytes),
             None => return Ok((head.freeze(), false)),
         }

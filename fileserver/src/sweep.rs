@@ -16,7 +16,7 @@ const BETWEEN_PAGES: Duration = Duration::from_millis(200);
 
 /// Runs until the shutdown begins. Active and standby both do: what one of them holds, the other passes over.
 pub(crate) async fn run(database: Database, account: AccountId, unused: Duration, shutdown: Shutdown) {
-    let (mut seen, mut pause) = (None, Duration::from_secs(5));
+    let (mut seen, mut pause) = (None, Duration::ZERO);
     while shutdown.pause(pause).await {
         pause = match database.remove_orphans(account, UNFINISHED, unused, seen.clone()).await {
             Ok(swept) => {

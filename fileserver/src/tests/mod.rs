@@ -7,6 +7,7 @@ mod memory;
 mod raw;
 mod shown;
 mod slow;
+mod sweep;
 mod uploads;
 
 use std::net::SocketAddr;
@@ -33,12 +34,17 @@ use crate::{Bounds, FileServer, FileServerOptions, routes};
 
 const SECRET: &str = "a shared secret of more than 32 bytes";
 
+/// Where no Postgres is.
+const NOBODY: &str = "postgresql://postgres@127.0.0.1:1/nothing";
+
 /// Nothing in these tests takes longer; whoever waits longer has lost something.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What differs between the servers of these tests.
 struct Wishes {
     pool_size: usize,
+    /// The database of bytes cannot be reached.
+    away: bool,
     at_once: usize,
     bounds: Bounds,
     taken_within: Duration,
@@ -51,6 +57,7 @@ impl Default for Wishes {
     fn default() -> Self {
         Self {
             pool_size: 2,
+            away: false,
             at_once: 32,
             bounds: Bounds::default(),
             taken_within: DEADLINE,
@@ -91,7 +98,7 @@ impl Server {
             gate: Gate::new(Arc::new(Verifier::new(&auth).unwrap()), test.database.clone()),
             account,
             account_name: AccountName::new("main").unwrap(),
-            database: pool(&test.url, wishes.pool_size),
+            database: pool(if wishes.away { NOBODY } else { &test.url }, wishes.pool_size),
             limits: receiver,
             link_secrets: wishes.link_secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
             link_good_for: Duration::from_secs(300),

@@ -77,3 +77,20 @@ async fn too_many_transfers_are_told_to_come_back() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_database_that_is_away_is_said() {
+    let server = Server::start_with(Wishes { away: true, ..Wishes::default() }).await;
+    let path = format!("main/{}", "0".repeat(32));
+    for request in [
+        server.get("anna", &path),
+        server.post("anna", "main").body("x"),
+        server.put("anna", "main/key").body("x"),
+        server.post("anna", &format!("{path}/link")),
+    ] {
+        let answer = request.send().await.unwrap();
+        assert_eq!(header(&answer, "retry-after"), "1");
+        assert_eq!(problem(answer).await, refused(503, "unavailable"));
+    }
+    server.stop().await;
+}
