@@ -58,6 +58,17 @@ pub struct Call {
     pub retry_after: Option<i64>,
 }
 
+/// One request to a webhook.
+#[derive(Debug, Deserialize)]
+pub struct Delivery {
+    pub acct: String,
+    pub key: String,
+    pub t_sent: i64,
+    pub took_ms: i64,
+    /// `None` when no answer came.
+    pub status: Option<i64>,
+}
+
 /// A file was asked for by a link that the platform gave.
 #[derive(Debug, Deserialize)]
 pub struct Download {

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 
 use super::dump::Dump;
 use super::lines::{
-    Accepted, Call, Clock, CrashPoint, Decision, Download, Fault, Frame, FrameLine, Keyed, RefusedLine, SocketLine,
-    Status, Submit, Typed,
+    Accepted, Call, Clock, CrashPoint, Decision, Delivery, Download, Fault, Frame, FrameLine, Keyed, RefusedLine,
+    SocketLine, Status, Submit, Typed,
 };
 use super::report::Finding;
 
@@ -40,6 +40,7 @@ pub struct Run {
     pub typed: Vec<Typed>,
     pub pushes: Vec<Keyed>,
     pub acks: Vec<Keyed>,
+    pub deliveries: Vec<Delivery>,
     pub calls: Vec<Call>,
     pub socket: Vec<SocketLine>,
     pub submits: Vec<Submit>,
@@ -121,6 +122,7 @@ impl Run {
             "typed" => self.typed.push(serde_json::from_str(line)?),
             "push" => self.pushes.push(serde_json::from_str(line)?),
             "ack" => self.acks.push(serde_json::from_str(line)?),
+            "delivery" => self.deliveries.push(serde_json::from_str(line)?),
             "download" => drop(serde_json::from_str::<Download>(line)?),
             "call" | "call_open" => self.calls.push(serde_json::from_str(line)?),
             other => return Err(unknown(other)),

@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use crate::{
     chats::Chats,
     clock::Calendar,
+    delivery::{Delivery, Lane},
     faults::Faults,
     files::{Files, Seen},
     limits::Limiter,
@@ -40,7 +41,7 @@ pub struct Bot {
     /// The number before the token's colon.
     pub id: i64,
     /// `<id>:<secret>`.
-    pub token: String,
+    token: Mutex<String>,
     /// Tells pages what changed.
     pub changes: broadcast::Sender<Change>,
     /// Calls read but not ended, hanging ones too.
@@ -87,6 +88,10 @@ pub struct State {
     pub faults: Faults,
     /// Set webhook, if any.
     pub webhook: Option<Webhook>,
+    /// What is on its way to it.
+    pub delivery: Delivery,
+    /// Whether webhooks may be reached as the self-hosted server reaches them: over plain HTTP, at any port.
+    pub local: bool,
     /// Kinds of updates wanted; `None` = the default.
     pub allowed: Option<Vec<String>>,
     /// Button presses not answered: when they were made.
@@ -160,6 +165,8 @@ impl Bot {
             files: Files::default(),
             faults: Faults::default(),
             webhook: None,
+            delivery: Delivery::default(),
+            local: false,
             allowed: None,
             presses: HashMap::new(),
             press_count: 0,
@@ -169,7 +176,7 @@ impl Bot {
         Ok(Self {
             name: name.to_owned(),
             id,
-            token: token.to_owned(),
+            token: Mutex::new(token.to_owned()),
             changes,
             open_calls: AtomicI64::new(0),
             poll_numbers: AtomicU64::new(0),
@@ -180,6 +187,21 @@ impl Bot {
     /// The state; nothing awaits while holding it.
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a token opens it.
+    pub fn opens_with(&self, token: &str) -> bool {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) == token
+    }
+
+    /// Takes another token; its number stays.
+    pub fn rename(&self, token: &str) -> Result<(), String> {
+        let own = token.split_once(':').is_some_and(|(id, secret)| id == self.id.to_string() && !secret.is_empty());
+        if !own {
+            return Err(format!("a token of this bot is {}:<secret>", self.id));
+        }
+        token.clone_into(&mut self.token.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
     }
 
     /// Calls read but not ended.
@@ -221,11 +243,13 @@ impl State {
         let pseq = self.next_pseq(new.chat);
         let chat = new.chat.to_string();
         let expires_at = self.now() + new.lives_s;
-        self.admit(
-            Update { id, bytes, key: key.clone(), chat: Some(chat), pseq, tries: 0, expires_at },
-            new.text,
-            new.file,
-        );
+        let lane = match new.kind {
+            "callback_query" => Lane::Presses(new.body["from"]["id"].as_i64().unwrap_or_default()),
+            "my_chat_member" => Lane::Member(new.chat),
+            _ => Lane::Chat(chat.clone()),
+        };
+        let update = Update { id, bytes, key: key.clone(), chat: Some(chat), pseq, tries: 0, expires_at, lane };
+        self.admit(update, new.text, new.file);
         Deed { update_id: Some(id), message_id: new.message_id, key, pseq }
     }
 
@@ -242,7 +266,8 @@ impl State {
         let pseq = raw.chat.map_or(0, |chat| self.next_pseq(chat));
         let chat = raw.chat.map(|chat| chat.to_string());
         let expires_at = self.now() + DAY_S;
-        self.admit(Update { id, bytes, key: key.clone(), chat, pseq, tries: 0, expires_at }, None, None);
+        let lane = chat.clone().map_or(Lane::Loose(id), Lane::Chat);
+        self.admit(Update { id, bytes, key: key.clone(), chat, pseq, tries: 0, expires_at, lane }, None, None);
         Deed { update_id: Some(id), message_id: None, key, pseq }
     }
 
@@ -260,6 +285,7 @@ impl State {
         });
         self.queue.push(update);
         self.polling.wake();
+        self.delivery.wake.notify_one();
     }
 
     fn next_pseq(&mut self, chat: i64) -> u64 {
@@ -272,7 +298,8 @@ impl State {
     /// Writes that the connector has these updates.
     pub fn acknowledged(&self, updates: &[Update]) {
         for update in updates {
-            self.log.write(Event::Ack { acct: &self.acct, key: &update.key, how: "offset", update_id: update.id });
+            let (acct, key) = (&self.acct, &update.key);
+            self.log.write(Event::Ack { acct, key, how: "offset", update_id: update.id, status: None });
         }
     }
 

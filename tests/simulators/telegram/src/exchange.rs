@@ -11,6 +11,8 @@ use axum::{
     response::Response,
 };
 
+use serde_json::Value;
+
 use crate::{
     answer::Answer,
     bot::Bot,
@@ -72,6 +74,18 @@ pub async fn handle(
     let running = tokio::spawn(exchange.run(call, seed, simulator.reply_delay));
     let (answer, _open) = running.await.expect("an exchange does not panic");
     answer.send(&connection).await
+}
+
+/// The method call in a webhook's answer. Nobody is told what became of it.
+pub async fn by_webhook(simulator: &Simulator, bot: &Arc<Bot>, name: &str, call: &Value) {
+    const NOT_HERE: [&str; 4] = ["setwebhook", "deletewebhook", "logout", "close"];
+    let lower = name.to_ascii_lowercase();
+    let method = methods::find(name).filter(|_| !lower.starts_with("get") && !NOT_HERE.contains(&lower.as_str()));
+    let Some(method) = method else { return };
+    let now = boottime_ns();
+    let exchange = Exchange::new(Arc::clone(bot), Some(method), name, Ok(Params::of_json(call)), None, now, now);
+    let number = exchange.number(simulator);
+    exchange.run(number, simulator.seed, Duration::ZERO).await;
 }
 
 /// Token and method of a path. Tokens hold a colon, which some clients escape.

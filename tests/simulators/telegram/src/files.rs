@@ -94,6 +94,16 @@ pub struct NewFile {
     pub mime: Option<String>,
     /// What the platform says of its size; without it, the truth.
     pub claims_bytes: Option<i64>,
+    /// Of its bytes.
+    pub sha256: String,
+}
+
+impl NewFile {
+    /// A file without a name.
+    pub fn of(kind: Kind, bytes: Bytes) -> Self {
+        let sha256 = sha256_hex(&bytes);
+        Self { kind, bytes, name: None, mime: None, claims_bytes: None, sha256 }
+    }
 }
 
 /// A file as one of a bot's identifiers names it.
@@ -217,7 +227,7 @@ impl Files {
         let scaled = |length: u32| u16::try_from((length * side / longest).max(1)).unwrap_or(u16::MAX);
         let (width, height) = (scaled(width), scaled(height));
         let bytes = image::made_up(width, height, &format!("{letter} of {}", self.count)).into();
-        let new = NewFile { kind: Kind::Photo, bytes, name: None, mime: None, claims_bytes: None };
+        let new = NewFile::of(Kind::Photo, bytes);
         let mut size = self.add(bot_id, letter, &new);
         set(&mut size, &[("width", json!(width)), ("height", json!(height))]);
         size
@@ -230,11 +240,10 @@ impl Files {
         let plain = !ending.is_empty() && ending.len() <= 8 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let path = format!("{folder}/file_{}.{}", self.count, if plain { ending } else { "bin" });
         let file_id = format!("{begin}{bot_id}_{}{letter}", self.count);
-        let sha256 = sha256_hex(&new.bytes);
-        let unique_id = format!("{}{}", &begin[..2], &sha256[..14]);
+        let unique_id = format!("{}{}", &begin[..2], &new.sha256[..14]);
         let size = new.claims_bytes.unwrap_or(new.bytes.len() as i64);
         let described = json!({ "file_id": file_id, "file_unique_id": unique_id, "file_size": size });
-        let NewFile { kind, bytes, name, mime, .. } = new.clone();
+        let NewFile { kind, bytes, name, mime, sha256, .. } = new.clone();
         self.kept.insert(file_id, Stored { kind, bytes, name, mime, size, sha256, unique_id, path, link_until: None });
         described
     }

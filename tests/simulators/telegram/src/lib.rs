@@ -8,6 +8,7 @@ pub mod clock;
 pub mod connection;
 pub mod control;
 pub mod customers;
+pub mod delivery;
 pub mod download;
 pub mod exchange;
 pub mod faults;

@@ -65,10 +65,27 @@ pub enum Event<'a> {
         acct: &'a str,
         /// Key of the update.
         key: &'a str,
-        /// `offset`.
+        /// `offset` or `webhook`.
         how: &'a str,
         /// Number in the bot's queue.
         update_id: i64,
+        /// The webhook's HTTP status.
+        status: Option<u16>,
+    },
+    /// A request to a webhook has ended.
+    Delivery {
+        /// Account.
+        acct: &'a str,
+        /// Key of the update; `forged` for one that is none.
+        key: &'a str,
+        /// Where to.
+        url: &'a str,
+        /// When it began.
+        t_sent: u64,
+        /// Milliseconds until the whole answer was there, or none came.
+        took_ms: u64,
+        /// HTTP status; null when no answer came.
+        status: Option<u16>,
     },
     /// A request was read whole.
     CallOpen {

@@ -44,6 +44,9 @@ struct Args {
     /// The agents' page, shown beside the customer's phone
     #[arg(long, value_name = "URL")]
     desk: Option<String>,
+    /// Take webhooks over plain HTTP at any port, as the self-hosted Bot API server does
+    #[arg(long)]
+    local: bool,
 }
 
 fn parse_bot(text: &str) -> Result<(String, String), String> {
@@ -71,6 +74,7 @@ async fn main() -> anyhow::Result<()> {
             ..Rules::default()
         },
         desk: args.desk,
+        local: args.local,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listening = Listening::open(settings).await?;

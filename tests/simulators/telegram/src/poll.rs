@@ -75,6 +75,13 @@ impl Polling {
         }
     }
 
+    /// Ends the waiting poll, and it is told so at once.
+    pub fn end_at_once(&mut self, why: ApiError) {
+        if let Some(waiting) = self.waiting.take() {
+            let _ = waiting.wake.send(Wake::Ended { why, late: false });
+        }
+    }
+
     /// Whether a poll waits.
     pub fn is_waiting(&self) -> bool {
         self.waiting.is_some()

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use crate::delivery::Lane;
+
 /// First update number of a bot; the platform's begin at some positive 32-bit number too.
 pub const FIRST_UPDATE_ID: i64 = 500_100_000;
 /// How far beyond the end of the queue an offset may point and still be believed; the official server's figure.
@@ -31,6 +33,8 @@ pub struct Update {
     pub tries: u32,
     /// Unix time after which it vanishes.
     pub expires_at: i64,
+    /// Which line to the webhook it stands in.
+    pub lane: Lane,
 }
 
 /// Updates in the order of their numbers.
@@ -85,6 +89,26 @@ impl Queue {
         empty
     }
 
+    /// All that wait, oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Update> {
+        self.updates.iter()
+    }
+
+    /// One of them, marked as given once more.
+    pub fn try_one(&mut self, id: i64) -> Option<Update> {
+        let place = self.updates.binary_search_by_key(&id, |update| update.id).ok()?;
+        let update = self.updates.get_mut(place)?;
+        update.tries += 1;
+        Some(update.clone())
+    }
+
+    /// Takes one out: a webhook has it, or it is given up.
+    pub fn remove(&mut self, id: i64) {
+        if let Ok(place) = self.updates.binary_search_by_key(&id, |update| update.id) {
+            self.updates.remove(place);
+        }
+    }
+
     /// Drops what is too old, without a word to anyone.
     pub fn expire(&mut self, unix_now: i64) {
         self.updates.retain(|update| update.expires_at >= unix_now);
@@ -137,7 +161,9 @@ mod tests {
         for size in sizes {
             let bytes = vec![b' '; *size];
             let id = queue.next_id();
-            queue.push(Update { id, bytes, key: String::new(), chat: None, pseq: 0, tries: 0, expires_at: 100 });
+            let lane = Lane::Loose(id);
+            let key = String::new();
+            queue.push(Update { id, bytes, key, chat: None, pseq: 0, tries: 0, expires_at: 100, lane });
         }
         queue
     }

@@ -3,9 +3,9 @@
 use crate::{
     bot::State,
     chats::set_caption,
-    files::{Kind, NewFile},
+    files::{Kind, NewFile, Stored},
     formatting, image,
-    params::Params,
+    params::{Params, Upload},
     reply::{ApiError, Outcome},
     send::{Around, put},
 };
@@ -47,8 +47,8 @@ fn send(state: &mut State, params: &Params, kind: Kind) -> Outcome {
 fn given(state: &State, params: &Params, kind: Kind) -> Result<NewFile, ApiError> {
     let field = kind.field();
     if let Some(upload) = params.upload(field) {
-        let (name, mime) = (upload.name.clone(), upload.mime.clone());
-        return Ok(NewFile { kind, bytes: upload.bytes.clone(), name, mime, claims_bytes: None });
+        let Upload { name, mime, bytes, sha256 } = upload.clone();
+        return Ok(NewFile { kind, bytes, name, mime, claims_bytes: None, sha256 });
     }
     let file_id = params.given(field).ok_or_else(|| ApiError::bad(format!("there is no {field} in the request")))?;
     if file_id.starts_with("http://") || file_id.starts_with("https://") {
@@ -60,8 +60,8 @@ fn given(state: &State, params: &Params, kind: Kind) -> Result<NewFile, ApiError
         let what = format!("can't use file of type {:?} as {kind:?}", known.kind);
         return Err(ApiError::bad(what));
     }
-    let (bytes, name, mime) = (known.bytes.clone(), known.name.clone(), known.mime.clone());
-    Ok(NewFile { kind, bytes, name, mime, claims_bytes: Some(known.size) })
+    let Stored { bytes, name, mime, size, sha256, .. } = known.clone();
+    Ok(NewFile { kind, bytes, name, mime, claims_bytes: Some(size), sha256 })
 }
 
 fn check(file: &NewFile) -> Result<(), ApiError> {

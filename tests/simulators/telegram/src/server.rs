@@ -3,19 +3,19 @@
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use axum::Router;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     bot::Bot,
     clock::Calendar,
     connection::{Connection, CuttableListener},
-    control, exchange,
+    control, delivery, exchange,
     limits::{Limiter, Rules},
     log::ObserverLog,
     page,
@@ -38,6 +38,8 @@ pub struct Settings {
     pub rules: Rules,
     /// The agents' page, shown beside the phone.
     pub desk: Option<String>,
+    /// Webhooks may be plain HTTP at any port, as with the self-hosted server.
+    pub local: bool,
 }
 
 /// A platform with some bots.
@@ -55,6 +57,8 @@ pub struct Simulator {
     pub calls: AtomicU64,
     /// The agents' page.
     pub desk: Option<String>,
+    /// Asks webhooks.
+    pub webhooks: OnceLock<reqwest::Client>,
 }
 
 impl Simulator {
@@ -65,7 +69,7 @@ impl Simulator {
 
     /// The bot that a token opens.
     pub fn bot_by_token(&self, token: &str) -> Option<Arc<Bot>> {
-        self.bots.iter().find(|bot| bot.token == token).cloned()
+        self.bots.iter().find(|bot| bot.opens_with(token)).cloned()
     }
 }
 
@@ -86,6 +90,7 @@ impl Listening {
             let bot = Bot::new(name, token, Limiter::new(settings.rules), Arc::clone(&log), Arc::clone(&calendar))?;
             anyhow::ensure!(bots.iter().all(|other| other.name != bot.name), "two bots are named {name}");
             anyhow::ensure!(bots.iter().all(|other| other.id != bot.id), "two bots have the id {}", bot.id);
+            bot.lock().local = settings.local;
             bots.push(Arc::new(bot));
         }
         anyhow::ensure!(!bots.is_empty(), "a platform without a bot is of no use: give --bot NAME=TOKEN");
@@ -98,6 +103,7 @@ impl Listening {
             seed: settings.seed,
             calls: AtomicU64::new(0),
             desk: settings.desk,
+            webhooks: OnceLock::new(),
         });
         Ok(Self { simulator, listener })
     }
@@ -109,6 +115,10 @@ impl Listening {
 
     /// Serves until the process or the task ends.
     pub async fn serve(self) -> anyhow::Result<()> {
+        let mut deliveries = JoinSet::new();
+        for bot in &self.simulator.bots {
+            deliveries.spawn(delivery::run(Arc::clone(&self.simulator), Arc::clone(bot)));
+        }
         let router = Router::new()
             .merge(page::routes())
             .merge(control::routes())

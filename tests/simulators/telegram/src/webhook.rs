@@ -1,4 +1,4 @@
-//! setWebhook, deleteWebhook, getWebhookInfo. A webhook is kept and shuts out getUpdates; nothing is delivered to it yet.
+//! setWebhook, deleteWebhook, getWebhookInfo. A webhook shuts out getUpdates; `delivery` brings the updates to it.
 
 use serde_json::json;
 
@@ -11,6 +11,8 @@ use crate::{
 
 /// Longest secret token; the method reference.
 const MAX_SECRET: usize = 256;
+/// Deliveries at once of whoever names no number; the method reference.
+const MAX_CONNECTIONS: i64 = 40;
 /// Ports that the cloud server connects to.
 const PORTS: [&str; 4] = ["443", "80", "88", "8443"];
 /// More than about one setWebhook a second is refused.
@@ -34,7 +36,7 @@ pub fn set_webhook(state: &mut State, params: &Params) -> Outcome {
     if url.is_empty() {
         return delete_webhook(state, params);
     }
-    check_url(url)?;
+    check_url(url, state.local)?;
     let secret = params.get("secret_token");
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if secret.len() > MAX_SECRET || !secret.bytes().all(allowed) {
@@ -49,23 +51,43 @@ pub fn set_webhook(state: &mut State, params: &Params) -> Outcome {
     let webhook = Webhook {
         url: url.to_owned(),
         secret_token: secret.to_owned(),
-        max_connections: params.number("max_connections", 40, 1, 100),
+        max_connections: params.number("max_connections", MAX_CONNECTIONS, 1, 100),
         set_at_ns: now_ns,
     };
     let same = state.webhook.as_ref().is_some_and(|old| Webhook { set_at_ns: now_ns, ..old.clone() } == webhook);
-    state.webhook = Some(webhook);
-    state.polling.end(ApiError::conflict("terminated by setWebhook request"), now_ns);
+    state.set(Some(webhook));
     let description = if same { "Webhook is already set" } else { "Webhook was set" };
     Ok(Success { description: Some(description), ..Success::of(json!(true)) })
 }
 
-fn check_url(url: &str) -> Result<(), ApiError> {
+impl Webhook {
+    /// One that somebody else set; none for an empty address.
+    pub fn by_stranger(url: String, secret_token: String) -> Option<Self> {
+        let webhook = Self { url, secret_token, max_connections: MAX_CONNECTIONS, set_at_ns: boottime_ns() };
+        Some(webhook).filter(|webhook| !webhook.url.is_empty())
+    }
+}
+
+impl State {
+    /// From now on this webhook gets what waits.
+    pub fn set(&mut self, webhook: Option<Webhook>) {
+        if webhook.is_some() {
+            self.polling.end(ApiError::conflict("terminated by setWebhook request"), boottime_ns());
+        }
+        self.webhook = webhook;
+        self.delivery.restart();
+    }
+}
+
+fn check_url(url: &str, local: bool) -> Result<(), ApiError> {
     let bad = |why: &str| ApiError::bad(format!("bad webhook: {why}"));
-    let rest = url.strip_prefix("https://").ok_or_else(|| bad("An HTTPS URL must be provided for webhook"))?;
+    let plain = url.strip_prefix("http://").filter(|_| local);
+    let rest = url.strip_prefix("https://").or(plain);
+    let rest = rest.ok_or_else(|| bad("An HTTPS URL must be provided for webhook"))?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     match host.rsplit_once(':') {
-        Some((_, port)) if !PORTS.contains(&port) => {
+        Some((_, port)) if !local && !PORTS.contains(&port) => {
             Err(bad("Webhook can be set up only on ports 80, 88, 443 or 8443"))
         }
         _ if host.is_empty() => Err(bad("Failed to resolve host: Name or service not known")),
@@ -76,7 +98,8 @@ fn check_url(url: &str) -> Result<(), ApiError> {
 /// Removes the webhook; waiting updates stay unless told otherwise.
 pub fn delete_webhook(state: &mut State, params: &Params) -> Outcome {
     drop_pending(state, params);
-    let was_set = state.webhook.take().is_some();
+    let was_set = state.webhook.is_some();
+    state.set(None);
     let description = if was_set { "Webhook was deleted" } else { "Webhook is already deleted" };
     Ok(Success { description: Some(description), ..Success::of(json!(true)) })
 }
@@ -90,6 +113,10 @@ pub fn get_webhook_info(state: &mut State, _: &Params) -> Outcome {
     if let Some(hook) = &state.webhook {
         info["max_connections"] = json!(hook.max_connections);
         info["ip_address"] = json!("127.0.0.1");
+        if let Some((date, why)) = &state.delivery.last_error {
+            info["last_error_date"] = json!(date);
+            info["last_error_message"] = json!(why);
+        }
     }
     if let Some(allowed) = &state.allowed {
         info["allowed_updates"] = json!(allowed);

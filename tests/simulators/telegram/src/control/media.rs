@@ -35,7 +35,7 @@ pub struct Photo {
 pub async fn photo(State(simulator): Platform, Body(order): Body<Photo>) -> Answer<Deed> {
     let mut bot = bot(&simulator, &order.acct)?.lock();
     let bytes = image::made_up(1280, 853, &format!("photo {} of {}", bot.queue.next_id(), bot.acct)).into();
-    let new = NewFile { kind: Kind::Photo, bytes, name: None, mime: None, claims_bytes: None };
+    let new = NewFile::of(Kind::Photo, bytes);
     Ok(Json(bot.send_file(order.chat, order.from.unwrap_or(order.chat), new, order.caption, None)?))
 }
 
@@ -67,7 +67,8 @@ pub async fn file(State(simulator): Platform, query: OfQuery<Sent>, bytes: Bytes
     if order.caption.is_some() && !has_caption {
         return Err(Refused::because("round films and stickers have no caption"));
     }
-    let new = NewFile { kind, bytes, name: order.name, mime: order.mime, claims_bytes: order.claims_bytes };
+    let (name, mime, claims_bytes) = (order.name, order.mime, order.claims_bytes);
+    let new = NewFile { name, mime, claims_bytes, ..NewFile::of(kind, bytes) };
     let mut bot = bot(&simulator, &order.acct)?.lock();
     super::deeds::check_room(&bot)?;
     bot.introduce(from, order.first_name, None, None);

@@ -1,6 +1,7 @@
 //! The control API: JSON for tests and for the phone page. README.md has the table.
 
 mod deeds;
+mod hooks;
 mod media;
 mod reads;
 mod settings;
@@ -95,6 +96,11 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/control/links", post(media::links))
         .route("/control/media", get(media::media))
         .route("/control/update", post(deeds::update))
+        .route("/control/webhook", post(hooks::behave))
+        .route("/control/set_webhook", post(hooks::set))
+        .route("/control/replay", post(hooks::replay))
+        .route("/control/forge", post(hooks::forge))
+        .route("/control/token", post(hooks::token))
         .route("/control/fault", post(settings::add_fault))
         .route("/control/faults", get(settings::faults).delete(settings::clear_faults))
         .route("/control/clock", post(settings::clock))

@@ -47,6 +47,12 @@ pub async fn state(State(simulator): Platform, query: OfQuery<OfAccount>) -> Ans
         "high_water": state.limiter.high_water(boottime_ns()),
         "faults": state.faults.standing(),
         "webhook": state.webhook.as_ref().map(|hook| &hook.url),
+        "delivery": {
+            "in_flight": state.delivery.in_flight(),
+            "attempts": state.delivery.attempts,
+            "last_error": state.delivery.last_error.as_ref().map(|(_, why)| why),
+            "behaviour": state.delivery.behaviour,
+        },
         "chats": state.chats.chats.len(),
     })))
 }

@@ -40,7 +40,16 @@ impl Platform {
         Self::with(Rules { enforce: false, poll_guard: false, ..Rules::default() }).await
     }
 
+    /// As the cloud server is, and not as the self-hosted one: webhooks need HTTPS.
+    pub async fn start_cloud() -> Self {
+        Self::open(Rules { enforce: false, poll_guard: false, ..Rules::default() }, false).await
+    }
+
     pub async fn with(rules: Rules) -> Self {
+        Self::open(rules, true).await
+    }
+
+    async fn open(rules: Rules, local: bool) -> Self {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("rules-{}-{number}", std::process::id()));
         let settings = Settings {
@@ -51,6 +60,7 @@ impl Platform {
             seed: 1,
             rules,
             desk: None,
+            local,
         };
         let listening = Listening::open(settings).await.expect("a free port and a new folder");
         let base = format!("http://{}", listening.address().expect("it listens"));

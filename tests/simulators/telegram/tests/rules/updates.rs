@@ -152,7 +152,7 @@ async fn ready_updates_go_to_everybody_who_asks() {
 
 #[tokio::test]
 async fn a_webhook_shuts_polls_out() {
-    let platform = Platform::start().await;
+    let platform = Platform::start_cloud().await;
     platform.say("kept").await;
     let (polled, _) =
         tokio::join!(platform.refused("getUpdates", json!({ "timeout": 50, "offset": 500_100_001 })), async {
