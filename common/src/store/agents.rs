@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::audit::Change;
 use super::{Database, StoreError};
-use crate::model::{AgentId, FeedId, QueueId, TokenScopes};
+use crate::model::{AgentId, FeedId, QueueId, TokenScope, TokenScopes};
 
 /// An agent with the feeds their sessions read: their own first, then their queues' by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,20 +236,33 @@ impl Database {
         .await
     }
 
-    /// Makes an agent with their feed, serving `queues`; false when one of this name is there already.
+    /// Makes an agent who answers, with their feed, serving `queues`; false when one of this name is there already.
     pub async fn add_agent(&self, name: &str, display_name: &str, queues: &[String]) -> Result<bool, StoreError> {
+        let scopes = TokenScopes::from_iter([TokenScope::Agent]);
+        self.add_agent_with(name, display_name, queues, scopes).await
+    }
+
+    /// The same with other scopes.
+    pub async fn add_agent_with(
+        &self,
+        name: &str,
+        display_name: &str,
+        queues: &[String],
+        scopes: TokenScopes,
+    ) -> Result<bool, StoreError> {
         const SQL: &str = "
             WITH f AS (INSERT INTO feed (name) SELECT 'new:' || gen_random_uuid() WHERE NOT EXISTS (SELECT 1 FROM agent WHERE name = $1)
                        RETURNING id)
-            INSERT INTO agent (name, display_name, feed_id) SELECT $1, $2, id FROM f RETURNING id, feed_id";
+            INSERT INTO agent (name, display_name, scopes, feed_id) SELECT $1, $2, $3, id FROM f RETURNING id, feed_id";
+        let words: Vec<&str> = scopes.words().collect();
         self.within(async {
             let mut connection = self.connection().await?;
             let transaction = connection.transaction().await?;
-            let row = transaction.query_opt(SQL, &[&name, &display_name]).await?;
+            let row = transaction.query_opt(SQL, &[&name, &display_name, &words]).await?;
             if let Some(row) = &row {
                 name_feed(&transaction, row, "agent").await?;
                 serve(&transaction, row.get("id"), queues).await?;
-                let after = Some(json!({"display_name": display_name, "queues": queues}));
+                let after = Some(json!({"display_name": display_name, "queues": queues, "scopes": words}));
                 let change = Change { action: "agent.add", subject: name, after, ..Change::default() };
                 self.record(&*transaction, change).await?;
             }
@@ -290,10 +303,19 @@ impl Database {
     pub async fn set_agent_scopes(&self, name: &str, scopes: TokenScopes) -> Result<bool, StoreError> {
         self.within(async {
             let words: Vec<&str> = scopes.words().collect();
-            let connection = self.connection().await?;
-            let changed = connection.execute("UPDATE agent SET scopes = $2 WHERE name = $1", &[&name, &words]).await?;
+            let mut connection = self.connection().await?;
+            let transaction = connection.transaction().await?;
+            let before = "SELECT scopes FROM agent WHERE name = $1 FOR NO KEY UPDATE";
+            let before = transaction.query_opt(before, &[&name]).await?.map(|row| row.get::<_, Vec<String>>(0));
+            if let Some(before) = &before {
+                transaction.execute("UPDATE agent SET scopes = $2 WHERE name = $1", &[&name, &words]).await?;
+                let (before, after) = (Some(json!({"scopes": before})), Some(json!({"scopes": words})));
+                let change = Change { action: "agent.scopes", subject: name, version: None, before, after };
+                self.record(&*transaction, change).await?;
+            }
+            transaction.commit().await?;
             connection.done();
-            Ok(changed == 1)
+            Ok(before.is_some())
         })
         .await
     }

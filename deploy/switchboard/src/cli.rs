@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use switchboard_common::model::TokenScope;
 
 /// Chats of messengers, for agents' desktops.
 #[derive(Parser)]
@@ -65,7 +66,7 @@ pub enum Command {
         /// The account's name.
         account: String,
     },
-    /// Make a token for an agent, signed with auth.hs256_secret.
+    /// Make a token for an agent or a program, signed with the first line of auth.hs256_secret.
     Token(TokenArgs),
     /// Updates that could not be read.
     #[command(subcommand)]
@@ -203,6 +204,17 @@ pub enum AgentCommand {
         /// A queue the agent serves; may be given several times.
         #[arg(long = "queue")]
         queues: Vec<String>,
+        /// What tokens of theirs may be good for at most: agent, supervisor, bot, loader, admin; may be given several times.
+        #[arg(long = "scope", value_parser = scope, default_value = "agent")]
+        scopes: Vec<TokenScope>,
+    },
+    /// Set what tokens of an agent may be good for at most, instead of what was set before. Live sessions come back.
+    Scopes {
+        /// Which agent.
+        name: String,
+        /// agent, supervisor, bot, loader or admin; may be given several times.
+        #[arg(long = "scope", value_parser = scope, required = true)]
+        scopes: Vec<TokenScope>,
     },
     /// Set which queues an agent serves, instead of those before.
     Serve {
@@ -240,12 +252,24 @@ pub struct DoctorArgs {
     pub json: bool,
 }
 
+fn scope(word: &str) -> Result<TokenScope, String> {
+    let known = TokenScope::ALL.map(TokenScope::as_str).join(", ");
+    TokenScope::from_word(word).ok_or_else(|| format!("the scopes are {known}"))
+}
+
 /// `token`
 #[derive(Args)]
 pub struct TokenArgs {
     /// The agent's name.
-    #[arg(long)]
-    pub agent: String,
+    #[arg(long, required_unless_present = "service")]
+    pub agent: Option<String>,
+    /// Instead of an agent: the name of a program that reads or operates.
+    #[arg(long, conflicts_with = "agent", requires = "scopes")]
+    pub service: Option<String>,
+    /// What it is good for, for an agent within what the agent's own scopes allow: agent, supervisor, bot, loader, admin; may
+    /// be given several times. Without it an agent's token is good for agent.
+    #[arg(long = "scope", value_parser = scope)]
+    pub scopes: Vec<TokenScope>,
     /// How long it is good: 30m, 12h, 7d.
     #[arg(long, default_value = "12h")]
     pub ttl: String,
