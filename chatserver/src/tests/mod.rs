@@ -1,10 +1,12 @@
 //! The protocol from outside: real chatservers in this process, a real Postgres, a foreign websocket client.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod client;
 mod enclosures;
 mod hello;
 mod limits;
+mod matrix;
 mod outage;
 mod requests;
 mod resume;
