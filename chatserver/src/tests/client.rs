@@ -122,6 +122,11 @@ impl Client {
         frame
     }
 
+    /// A frame that came before an answer.
+    pub(super) fn kept(&mut self) -> Option<Value> {
+        self.frames.pop_front()
+    }
+
     /// The next entry, of any feed.
     pub(super) async fn entry(&mut self) -> Value {
         let frame = self.frame().await;

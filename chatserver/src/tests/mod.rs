@@ -5,12 +5,14 @@ mod addresses;
 mod client;
 mod enclosures;
 mod hello;
+mod isolation;
 mod limits;
 mod matrix;
 mod outage;
 mod requests;
 mod resume;
 mod waiting;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
