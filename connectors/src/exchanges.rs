@@ -10,6 +10,7 @@ use switchboard_common::store::{Database, ExchangeId, StoreError};
 use tokio::sync::watch;
 
 use crate::http::Deadline;
+use crate::http::Fence;
 use crate::limiter::{Full, Limiter, Slot};
 
 /// The active's one limiter.
@@ -69,7 +70,12 @@ impl Exchanges {
         let id = noted.ok_or(NoPermit::Over)?;
         tokio::time::sleep(held.slot.as_ref().map_or(Duration::ZERO, Slot::starts_in)).await;
         held.until = Some(end);
-        Ok(Permit { exchanges: self.clone(), held, id, deadline: Deadline { write_by: end, answer_by: end } })
+        Ok(Permit {
+            exchanges: self.clone(),
+            held,
+            id,
+            deadline: Deadline { write_by: Fence::at(end), answer_by: end },
+        })
     }
 
     async fn slot(&self, cost: usize) -> Result<Held, NoPermit> {

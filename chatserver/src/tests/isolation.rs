@@ -315,8 +315,15 @@ async fn a_foreign_id_costs_what_an_absent_one_costs() {
             let now = said.load(Ordering::SeqCst);
             cost.push(now - std::mem::replace(&mut before, now));
         };
-        let submission =
-            Submission { agent: &eve, chat, client_key: "k", text: "x", lane: Lane::Interactive, seen_seq: None };
+        let submission = Submission {
+            agent: &eve,
+            chat,
+            client_key: "k",
+            text: "x",
+            lane: Lane::Interactive,
+            seen_seq: None,
+            file: None,
+        };
         assert!(counted.history(Some(eve.id), chat, None, 50).await.unwrap().is_none());
         count();
         assert!(counted.waiting(Some(eve.id), chat, None, Duration::from_secs(5)).await.unwrap().is_none());
