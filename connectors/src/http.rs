@@ -78,16 +78,28 @@ pub enum HttpError {
 }
 
 impl Http {
-    /// Makes the client.
+    /// Makes the client. Nothing goes through a proxy: the system's variables are not used.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let client = Self::builder().build()?;
+        Self::through("")
+    }
+
+    /// Makes the client; every call goes through the forward proxy at `proxy`, when that is not empty.
+    pub fn through(proxy: &str) -> Result<Self, reqwest::Error> {
+        let proxied = |builder: reqwest::ClientBuilder| {
+            Ok::<_, reqwest::Error>(match proxy {
+                "" => builder,
+                proxy => builder.proxy(reqwest::Proxy::all(proxy)?),
+            })
+        };
+        let client = proxied(Self::builder())?.build()?;
         // What a server compressed would be counted, and named, as what it is not.
-        let downloads = Self::builder().no_gzip().no_brotli().no_deflate().no_zstd().build()?;
+        let downloads = proxied(Self::builder().no_gzip().no_brotli().no_deflate().no_zstd())?.build()?;
         Ok(Self { client, downloads })
     }
 
     fn builder() -> reqwest::ClientBuilder {
         reqwest::Client::builder()
+            .no_proxy()
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
             // E18: a repeat that the ledger and the limiter never saw is a call too many.
             .retry(reqwest::retry::never())

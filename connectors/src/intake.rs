@@ -18,6 +18,8 @@ use switchboard_common::tenure::Tenure;
 use tokio::sync::Notify;
 
 use crate::platform::{Platform, PollError};
+use crate::registration::Registration;
+use crate::settings::InForce;
 
 /// Takes in what one account's platform tells.
 #[derive(Clone)]
@@ -36,6 +38,15 @@ pub struct Intake {
     pub health: Health,
 }
 
+/// Of an [`Intake`], what stays when settings change.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub database: Database,
+    pub doorbells: Doorbells,
+    pub news: Arc<Notify>,
+    pub health: Health,
+}
+
 /// Pauses after trouble double from the first to the second.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 /// Another reader of the same account: 5-30 s is what the platform's own advice comes to.
@@ -44,12 +55,25 @@ const CONFLICT_PAUSE: Duration = Duration::from_secs(5);
 const DOWN_PAUSE: Duration = Duration::from_secs(30);
 
 impl Intake {
+    /// What an account's settings in force ask for.
+    pub(crate) fn new(now: &InForce, around: &Surroundings) -> Self {
+        Self {
+            account: now.account.clone(),
+            platform: now.platform.clone(),
+            database: around.database.clone(),
+            doorbells: around.doorbells.clone(),
+            news: around.news.clone(),
+            health: around.health.clone(),
+        }
+    }
+
     /// Polls for one tenure, until `ending` begins; begins it itself when the tenure is over.
-    pub async fn poll(&self, tenure: &Tenure, ending: &Shutdown, wait: Duration) {
+    pub(crate) async fn poll(&self, tenure: &Tenure, ending: &Shutdown, wait: Duration, registration: &Registration) {
         let epoch = tenure.epoch;
         let mut renewed = tenure.renewed.clone();
         let mut cursor = self.committed_cursor(ending).await;
         let mut pause = PAUSES.0;
+        let mut webhook_removed = None;
         while !ending.has_begun() {
             let begun = Instant::now();
             let polled = tokio::select! {
@@ -67,6 +91,11 @@ impl Intake {
             };
             let batch = match polled {
                 Ok(batch) => batch,
+                Err(PollError::WebhookSet(words)) => {
+                    self.health.fact("platform", words);
+                    ending.pause(registration.remove(&mut webhook_removed, tenure, ending).await).await;
+                    continue;
+                }
                 Err(error) => {
                     ending.pause(self.trouble(&error, &mut pause)).await;
                     continue;
@@ -196,8 +225,8 @@ impl Intake {
         self.health.fact("platform", error.to_string());
         match error {
             PollError::Throttled(span) => *span,
-            PollError::Conflict(_) => {
-                tracing::error!(%error, "somebody else reads this account's updates, or a webhook is set for it: stop the other program, remove the webhook, or revoke the token");
+            PollError::Conflict(_) | PollError::WebhookSet(_) => {
+                tracing::error!(%error, "somebody else reads this account's updates: stop the other program, or revoke the token");
                 CONFLICT_PAUSE
             }
             PollError::AccountDown(_) => {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::http::HeaderMap;
 use secrecy::SecretString;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
@@ -14,6 +15,8 @@ pub use switchboard_common::model::{FileLimits, Limit, Scope};
 use switchboard_common::service::clock::Moment;
 
 pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Upload};
+use crate::webhook::Secrets;
+pub(crate) use crate::webhook::is_one_of;
 
 /// An account, opened.
 pub struct Opened {
@@ -21,6 +24,19 @@ pub struct Opened {
     pub platform: Arc<dyn Platform>,
     /// What it can do, limits in force included.
     pub capabilities: Capabilities,
+    /// How its updates come.
+    pub receive: Receive,
+    /// By what its webhook requests are known; none: it takes none.
+    pub secrets: Option<Arc<Secrets>>,
+}
+
+/// How an account's updates come: setting `receive`, every platform's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// The active connector asks for them.
+    Poll,
+    /// The platform brings them, to the active and to the standby alike.
+    Webhook,
 }
 
 /// One platform: what it is called, what it allows, how to open an account of it.
@@ -33,6 +49,8 @@ pub struct PlatformSpec {
     pub text_max_utf16: usize,
     /// What may be attached; none: nothing.
     pub files: Option<FileLimits>,
+    /// Says what is wrong with a webhook's secret; none: updates do not come by webhooks.
+    pub webhook_secret: Option<fn(&str) -> Result<(), &'static str>>,
     /// Checks the platform's own settings; use [`open`](Self::open).
     pub open: Open,
 }
@@ -41,17 +59,35 @@ pub struct PlatformSpec {
 pub type Open = fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>;
 
 impl PlatformSpec {
-    /// Checks an account's settings and opens it. `limits` is every platform's: a list of limits that replaces those the
-    /// platform publishes for the same scopes. The rest is the platform's own.
+    /// Checks an account's settings and opens it. Every platform's are `limits`, a list that replaces those the platform
+    /// publishes for the same scopes, and, where it brings updates, `receive` and `webhook_secret`. The rest is its own.
     pub fn open(&self, settings: &Value, http: Http) -> Result<Opened, SettingsError> {
         let mut own = settings.as_object().cloned().unwrap_or_default();
         let limits = match own.remove("limits") {
             Some(wanted) => self.limits_with(&wanted)?,
             None => self.limits.to_vec(),
         };
+        let (receive, secrets) = self.receive_with(&mut own)?;
         let platform = (self.open)(&own, http)?.into();
         let capabilities = Capabilities { text_max_utf16: self.text_max_utf16, limits, files: self.files };
-        Ok(Opened { platform, capabilities })
+        Ok(Opened { platform, capabilities, receive, secrets })
+    }
+
+    fn receive_with(&self, own: &mut Settings) -> Result<(Receive, Option<Arc<Secrets>>), SettingsError> {
+        let Some(check) = self.webhook_secret else { return Ok((Receive::Poll, None)) };
+        let secrets = match own.remove("webhook_secret") {
+            None => None,
+            Some(Value::String(reference)) => Some(Arc::new(Secrets::open(&reference, check)?)),
+            Some(_) => return Err(SettingsError("webhook_secret: must be a reference to a secret".to_owned())),
+        };
+        match own.remove("receive").as_ref().map(Value::as_str) {
+            None | Some(Some("poll")) => Ok((Receive::Poll, secrets)),
+            Some(Some("webhook")) if secrets.is_some() => Ok((Receive::Webhook, secrets)),
+            Some(Some("webhook")) => Err(SettingsError(
+                "receive=webhook needs webhook_secret, a reference: file:/path or env:NAME".to_owned(),
+            )),
+            Some(_) => Err(SettingsError("receive: must be poll or webhook".to_owned())),
+        }
     }
 
     fn limits_with(&self, wanted: &Value) -> Result<Vec<Limit>, SettingsError> {
@@ -99,6 +135,65 @@ pub trait Platform: Send + Sync {
 
     /// Asks the platform who we are: proves that it can be reached and takes our credentials.
     async fn probe(&self) -> Result<(), PollError>;
+
+    /// Whether a webhook request may come from the platform, by its head alone: a stranger's body is not even read; pure.
+    fn knock(&self, _: &HeaderMap, _: &[SecretString]) -> Result<(), Forged> {
+        Err(Forged)
+    }
+
+    /// Takes the updates out of a webhook request that comes from the platform; pure. What cannot be read is an update too.
+    fn admit(&self, _: &WebhookRequest<'_>) -> Result<Vec<RawUpdate>, Forged> {
+        Err(Forged)
+    }
+
+    /// Asks where the platform delivers.
+    async fn webhook_info(&self, _: &Deadline) -> Result<WebhookInfo, PollError> {
+        Ok(WebhookInfo::default())
+    }
+
+    /// Tells the platform where to deliver from now on, or that we ask. What waits stays.
+    async fn register(&self, _: Option<&Webhook>, _: &Deadline) -> Result<(), PollError> {
+        Err(PollError::Trouble("this platform has no webhooks".to_owned()))
+    }
+}
+
+/// A request that says it comes from the platform.
+#[derive(Debug)]
+pub struct WebhookRequest<'a> {
+    /// Its head.
+    pub headers: &'a HeaderMap,
+    /// Its raw bytes.
+    pub body: &'a [u8],
+    /// The secrets in force: the new one first, while there are two.
+    pub secrets: &'a [SecretString],
+}
+
+/// It does not come from the platform. Says no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forged;
+
+/// Where the platform shall deliver.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// The address.
+    pub url: String,
+    /// Sent with each request, or the key of its signature.
+    pub secret: SecretString,
+}
+
+/// What the platform says of its deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookInfo {
+    /// Where it delivers; empty: nowhere.
+    pub url: String,
+    /// Whether it delivers all kinds of updates that we read, and no others.
+    pub as_wanted: bool,
+    /// Updates that wait.
+    pub pending: u64,
+    /// What it says of the last delivery that failed.
+    pub last_error: Option<String>,
+    /// When we last refused one as forged, seconds of the epoch: perhaps it has another secret than we.
+    pub refused_at: Option<i64>,
 }
 
 /// A part to be sent.
@@ -282,6 +377,9 @@ pub enum PollError {
     /// Somebody else reads this account's updates.
     #[error("{0}")]
     Conflict(String),
+    /// A webhook is set, so nobody can ask.
+    #[error("{0}")]
+    WebhookSet(String),
     /// Credentials are refused: an operator must act.
     #[error("{0}")]
     AccountDown(String),

@@ -14,12 +14,16 @@ use tokio::sync::{Notify, watch};
 
 use crate::exchanges::Exchanges;
 use crate::fetch::Fetcher;
-use crate::intake::Intake;
+use crate::intake::{Intake, Surroundings};
+use crate::platform::Receive;
+use crate::public::{self, PublicOptions};
+use crate::registration::Registration;
 use crate::sender::{Sender, SenderOptions};
-use crate::settings::{self, Settings};
+use crate::settings::{self, Outside, Settings};
+use crate::webhook::Door;
 
 /// How a connector works.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectorOptions {
     /// Names this process in the lease.
     pub holder: String,
@@ -29,6 +33,10 @@ pub struct ConnectorOptions {
     pub session_timeout: Duration,
     /// How to send.
     pub sender: SenderOptions,
+    /// How it is reached from outside.
+    pub public: PublicOptions,
+    /// How it reaches out.
+    pub outside: Outside,
 }
 
 /// The same database twice: bytes of files never keep a row waiting for a connection.
@@ -57,7 +65,16 @@ pub async fn serve(
     let holder = options.holder;
     let mut tenures = Tenures::new((id, &name), holder, database.clone(), ensemble, options.session_timeout, shutdown);
     let versions = tenures.versions();
-    let mut settings = settings::follow(account, database.clone(), versions, health.clone(), shutdown).await?;
+    let mut settings =
+        settings::follow(account, database.clone(), versions, options.outside, health.clone(), shutdown).await?;
+    let surroundings = Surroundings {
+        database: database.clone(),
+        doorbells: doorbells.clone(),
+        news: news.clone(),
+        health: health.clone(),
+    };
+    let door = Door::open(settings.clone(), surroundings.clone(), &options.public.limits.addresses, shutdown);
+    public::serve(options.public, door, health.clone(), shutdown).await?;
     health.fact("role", "standby");
     health.set("serving", true, "standby or active");
     while let Some(tenure) = tenures.next().await {
@@ -66,14 +83,7 @@ pub async fn serve(
         metrics::gauge!(TENURE_ACTIVE).set(1.0);
         while !tenure.ending.has_begun() {
             let now = settings.borrow_and_update().clone();
-            let intake = Intake {
-                account: now.account.clone(),
-                platform: now.platform.clone(),
-                database: database.clone(),
-                doorbells: doorbells.clone(),
-                news: news.clone(),
-                health: health.clone(),
-            };
+            let intake = Intake::new(&now, &surroundings);
             let sender = Sender {
                 account: now.account.clone(),
                 platform: now.platform.clone(),
@@ -86,6 +96,7 @@ pub async fn serve(
             };
             let (opening, limiter) = watch::channel(None);
             let exchanges = Exchanges { account: id, epoch: tenure.epoch, database: database.clone(), limiter };
+            let registration = Registration { now: now.clone(), exchanges: exchanges.clone(), health: health.clone() };
             let fetcher = Fetcher {
                 account: now.account.clone(),
                 platform: now.platform.clone(),
@@ -97,10 +108,15 @@ pub async fn serve(
             };
             // Ends with the tenure, or earlier: new settings begin as a tenure does, with a limiter rebuilt from the tables.
             let ending = tenure.ending.child();
-            let polling = intake.poll(&tenure, &ending, options.poll_wait);
+            let receiving = async {
+                match now.receive {
+                    Receive::Poll => intake.poll(&tenure, &ending, options.poll_wait, &registration).await,
+                    Receive::Webhook => registration.keep(&ending).await,
+                }
+            };
             let sending = sender.run(tenure.epoch, &mut ears, &opening, &ending);
             let fetching = fetcher.run(&exchanges, &mut ears_for_files, &ending);
-            let (.., changed) = tokio::join!(polling, sending, fetching, changed(&mut settings, &ending));
+            let (.., changed) = tokio::join!(receiving, sending, fetching, changed(&mut settings, &ending));
             if !changed {
                 break;
             }

@@ -13,8 +13,9 @@ use switchboard_common::store::{Account, Database};
 use tokio::sync::watch;
 
 use crate::http::Http;
-use crate::platform::{Opened, Platform};
+use crate::platform::{Opened, Platform, Receive};
 use crate::platforms;
+use crate::webhook::Secrets;
 
 /// An account as one version of its settings says.
 pub struct InForce {
@@ -24,6 +25,21 @@ pub struct InForce {
     pub platform: Arc<dyn Platform>,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How its updates come.
+    pub receive: Receive,
+    /// Where its webhooks are; none when nobody outside could reach them.
+    pub webhook_url: Option<String>,
+    /// By what its webhook requests are known; none: it takes none.
+    pub secrets: Option<Arc<Secrets>>,
+}
+
+/// What the host's configuration says of the ways in and out.
+#[derive(Clone, Debug, Default)]
+pub struct Outside {
+    /// A forward proxy for every call to the platform; empty: none.
+    pub proxy: String,
+    /// The reverse proxy's address as platforms see it; empty: they do not.
+    pub public_url: String,
 }
 
 /// Follows what is in force. While `account.enabled` is false nothing may be asked of the platform nor taken from it.
@@ -37,15 +53,16 @@ pub async fn follow(
     account: Account,
     database: Database,
     versions: watch::Receiver<i64>,
+    outside: Outside,
     health: Health,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Settings> {
     let name = account.name.clone();
-    let first = open(account).map_err(|error| anyhow::anyhow!("account {name}: {error}"))?;
+    let first = open(account, &outside).map_err(|error| anyhow::anyhow!("account {name}: {error}"))?;
     database.set_capabilities(first.account.id, &first.capabilities).await?;
     show(&health, &first.account);
     let (sender, settings) = watch::channel(Arc::new(first));
-    let keeper = Keeper { database, versions, health, sender };
+    let keeper = Keeper { database, versions, outside, health, sender };
     let ending = shutdown.clone();
     shutdown.spawn(async move {
         tokio::select! {
@@ -56,11 +73,18 @@ pub async fn follow(
     Ok(settings)
 }
 
-fn open(account: Account) -> anyhow::Result<InForce> {
+pub(crate) fn open(account: Account, outside: &Outside) -> anyhow::Result<InForce> {
     let spec = platforms::find(&account.platform)
         .ok_or_else(|| anyhow::anyhow!("this version knows no platform \"{}\"", account.platform))?;
-    let Opened { platform, capabilities } = spec.open(&account.settings, Http::new()?)?;
-    Ok(InForce { account, platform, capabilities })
+    let opened = spec.open(&account.settings, Http::through(&outside.proxy)?)?;
+    let Opened { platform, capabilities, receive, secrets } = opened;
+    let base = outside.public_url.trim_end_matches('/');
+    let webhook_url = (!base.is_empty()).then(|| format!("{base}/webhooks/{}/{}", account.name, account.platform));
+    anyhow::ensure!(
+        receive == Receive::Poll || webhook_url.is_some(),
+        "receive=webhook needs connector.public_url, under which the platform finds us"
+    );
+    Ok(InForce { account, platform, capabilities, receive, webhook_url, secrets })
 }
 
 fn show(health: &Health, account: &Account) {
@@ -71,6 +95,7 @@ fn show(health: &Health, account: &Account) {
 struct Keeper {
     database: Database,
     versions: watch::Receiver<i64>,
+    outside: Outside,
     health: Health,
     sender: watch::Sender<Arc<InForce>>,
 }
@@ -95,7 +120,7 @@ impl Keeper {
     async fn take_up(&self) -> anyhow::Result<()> {
         let name = self.sender.borrow().account.name.clone();
         let account = self.database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("the account is gone"))?;
-        let new = open(account)?;
+        let new = open(account, &self.outside)?;
         self.database.set_capabilities(new.account.id, &new.capabilities).await?;
         tracing::info!(version = new.account.version, enabled = new.account.enabled, "new settings are in force");
         show(&self.health, &new.account);

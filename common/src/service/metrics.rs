@@ -24,6 +24,8 @@ names! {
     describe_counter INBOX_REPEATED = "switchboard_inbox_repeated_total";
     /// Updates that could not be read and were put aside.
     describe_counter QUARANTINED = "switchboard_quarantined_total";
+    /// Webhook requests, by outcome.
+    describe_counter WEBHOOKS = "switchboard_webhook_requests_total";
     /// Seconds from a batch's arrival to its commit.
     describe_histogram INBOX_COMMIT = "switchboard_inbox_commit_seconds";
     /// Parts waiting or under way.

@@ -88,6 +88,9 @@ pub struct ConnectorArgs {
     /// The account's name.
     #[arg(long)]
     pub account: String,
+    /// Instead of connector.listen.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
     /// Instead of admin.listen.
     #[arg(long)]
     pub admin_listen: Option<SocketAddr>,

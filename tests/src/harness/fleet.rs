@@ -93,6 +93,8 @@ pub struct Fleet {
     /// The connectors', then the chatservers'.
     admin_ports: Vec<u16>,
     chat_ports: Vec<u16>,
+    /// Where the connectors are reached from outside.
+    pub public_ports: Vec<u16>,
     chatservers: Vec<Option<Process>>,
     faults: u64,
     simulator: Option<Process>,
@@ -129,6 +131,7 @@ impl Fleet {
             connectors: (0..options.connectors).map(|_| None).collect(),
             admin_ports: (0..options.connectors + options.chatservers).map(|_| free_port()).collect(),
             chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
+            public_ports: (0..options.connectors).map(|_| free_port()).collect(),
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
             simulator: None,

@@ -18,6 +18,7 @@ impl Fleet {
         let mut command = self.command();
         command.envs(self.surroundings[number].clone()).envs(environment.iter().copied());
         command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
+        command.args(["--listen", &format!("127.0.0.1:{}", self.public_ports[number])]);
         self.connectors[number] = Some(Process::start(&format!("connector-{number}"), &self.dir, command));
         let ready = async || readiness(admin).await?["ready"].as_bool().filter(|ready| *ready);
         until("the connector to be ready", 30, ready).await;

@@ -10,14 +10,16 @@ mod wire;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
+use axum::http::HeaderMap;
+use secrecy::{ExposeSecret, SecretString};
 use switchboard_common::model::{Inbound, RawUpdate};
 use switchboard_common::service::clock::Moment;
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Http, Limit, Outbound,
-    ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
+    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit, Outbound,
+    ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step, Webhook,
+    WebhookInfo, WebhookRequest, is_one_of,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
@@ -32,8 +34,12 @@ pub const SPEC: PlatformSpec = PlatformSpec {
     ],
     text_max_utf16: 4096,
     files: Some(FileLimits { photo_max_bytes: 10 << 20, file_max_bytes: 50 << 20, caption_max_utf16: 1024 }),
+    webhook_secret: Some(check_secret),
     open,
 };
+
+/// Brings a webhook's secret back to us, with every request.
+const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
 /// An account: one bot.
 pub(super) struct Telegram {
@@ -94,5 +100,38 @@ impl Platform for Telegram {
 
     async fn probe(&self) -> Result<(), PollError> {
         self.get_me().await
+    }
+
+    fn knock(&self, headers: &HeaderMap, secrets: &[SecretString]) -> Result<(), Forged> {
+        let given = headers.get(SECRET_HEADER).ok_or(Forged)?;
+        if is_one_of(given.as_bytes(), secrets) { Ok(()) } else { Err(Forged) }
+    }
+
+    fn admit(&self, request: &WebhookRequest<'_>) -> Result<Vec<RawUpdate>, Forged> {
+        // Neither the body nor the moment is signed: the secret is all there is.
+        self.knock(request.headers, request.secrets)?;
+        Ok(vec![RawUpdate(request.body.to_vec())])
+    }
+
+    async fn webhook_info(&self, deadline: &Deadline) -> Result<WebhookInfo, PollError> {
+        self.get_webhook_info(deadline).await
+    }
+
+    async fn register(&self, hook: Option<&Webhook>, deadline: &Deadline) -> Result<(), PollError> {
+        match hook {
+            Some(hook) => self.set_webhook(hook, deadline).await,
+            None => self.delete_webhook(deadline).await,
+        }
+    }
+}
+
+/// `setWebhook`: 1-256 characters, only A-Z, a-z, 0-9, _ and -. Shorter than 16 it can be guessed.
+fn check_secret(secret: &str) -> Result<(), &'static str> {
+    if !(16..=256).contains(&secret.len()) {
+        return Err("telegram takes at most 256 characters, and fewer than 16 can be guessed");
+    }
+    match secret.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        true => Ok(()),
+        false => Err("telegram allows only A-Z, a-z, 0-9, _ and - in it"),
     }
 }

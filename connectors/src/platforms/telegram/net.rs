@@ -3,19 +3,23 @@
 //! teloxide's own networking is not used: it sleeps ten seconds on a 5xx before it returns, and it drops the
 //! HTTP status that tells an unclear answer from a refusal (docs/decisions/0002-teloxide.md).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use switchboard_common::model::RawUpdate;
 use teloxide::payloads::{GetUpdates, GetUpdatesSetters};
 use teloxide::types::AllowedUpdate;
 
+/// The kinds of updates that are read.
+const WANTED: [AllowedUpdate; 3] = [AllowedUpdate::Message, AllowedUpdate::EditedMessage, AllowedUpdate::MyChatMember];
+
 use super::Telegram;
-use super::wire::{Envelope, SentMessage, UpdateId};
+use super::wire::{Envelope, SentMessage, UpdateId, WebhookTold};
 use crate::http::{Deadline, HttpAnswer, HttpError};
-use crate::platform::{Answer, Batch, Call, FileBody, PollError, Refusal, SendError};
+use crate::platform::{Answer, Batch, Call, FileBody, PollError, Refusal, SendError, Webhook, WebhookInfo};
 
 impl Telegram {
     pub(super) async fn post(
@@ -61,11 +65,7 @@ impl Telegram {
     }
 
     pub(super) async fn get_updates(&self, cursor: Option<&str>, wait: Duration) -> Result<Batch, PollError> {
-        let mut request = GetUpdates::new().timeout(wait.as_secs() as u32).limit(100).allowed_updates(vec![
-            AllowedUpdate::Message,
-            AllowedUpdate::EditedMessage,
-            AllowedUpdate::MyChatMember,
-        ]);
+        let mut request = GetUpdates::new().timeout(wait.as_secs() as u32).limit(100).allowed_updates(WANTED);
         request.offset = cursor.and_then(|cursor| cursor.parse().ok());
         let body = serde_json::to_vec(&request).map_err(|error| PollError::Trouble(error.to_string()))?;
         // The platform holds the call open for `wait`; a read past it is a broken connection.
@@ -84,11 +84,46 @@ impl Telegram {
     }
 
     pub(super) async fn get_me(&self) -> Result<(), PollError> {
-        let deadline = Deadline::of(Duration::from_secs(10));
-        let answer =
-            self.post("getMe", b"{}".to_vec(), &[], &deadline).await.map_err(|e| PollError::Trouble(e.to_string()))?;
+        let answer = self.ask("getMe", json!({}), &Deadline::of(Duration::from_secs(10))).await?;
         poll_result(&answer).map(drop)
     }
+
+    pub(super) async fn get_webhook_info(&self, deadline: &Deadline) -> Result<WebhookInfo, PollError> {
+        let answer = self.ask("getWebhookInfo", json!({}), deadline).await?;
+        let told: WebhookTold = serde_json::from_str(poll_result(&answer)?.get())
+            .map_err(|error| PollError::Trouble(format!("getWebhookInfo: unreadable result: {error}")))?;
+        let wanted: HashSet<String> = WANTED.iter().filter_map(kind).collect();
+        let refused = told.last_error_message.as_ref().is_some_and(|said| said.contains("401"));
+        Ok(WebhookInfo {
+            url: told.url,
+            as_wanted: told.allowed_updates == wanted,
+            pending: told.pending_update_count,
+            last_error: told.last_error_message.map(|said| plain(&said)),
+            refused_at: told.last_error_date.filter(|_| refused),
+        })
+    }
+
+    pub(super) async fn set_webhook(&self, hook: &Webhook, deadline: &Deadline) -> Result<(), PollError> {
+        let kinds: Vec<String> = WANTED.iter().filter_map(kind).collect();
+        let secret = hook.secret.expose_secret();
+        let body = json!({"url": hook.url, "secret_token": secret, "allowed_updates": kinds});
+        poll_result(&self.ask("setWebhook", body, deadline).await?).map(drop)
+    }
+
+    pub(super) async fn delete_webhook(&self, deadline: &Deadline) -> Result<(), PollError> {
+        poll_result(&self.ask("deleteWebhook", json!({}), deadline).await?).map(drop)
+    }
+
+    /// An exchange of the set-up.
+    async fn ask(&self, method: &str, body: Value, deadline: &Deadline) -> Result<HttpAnswer, PollError> {
+        let answer = self.post(method, body.to_string().into_bytes(), &[], deadline).await;
+        answer.map_err(|error| PollError::Trouble(error.to_string()))
+    }
+}
+
+/// The platform's word for a kind of updates.
+fn kind(kind: &AllowedUpdate) -> Option<String> {
+    serde_json::to_value(kind).ok()?.as_str().map(str::to_owned)
 }
 
 /// A call's body as the fields of a form: what is no text goes as JSON.
@@ -108,6 +143,8 @@ fn poll_result(answer: &HttpAnswer) -> Result<&RawValue, PollError> {
     let words = format!("HTTP {}: {}", answer.status, envelope.description);
     Err(match envelope.error_code.unwrap_or(answer.status) {
         401 | 404 => PollError::AccountDown(format!("{words}: the token is wrong or revoked; set a new one")),
+        // Of the two reasons for a 409 only one goes away by itself.
+        409 if words.contains("webhook is active") => PollError::WebhookSet(words),
         409 => PollError::Conflict(words),
         429 => {
             let seconds = envelope.parameters.retry_after.or(answer.retry_after).unwrap_or(1);

@@ -1,5 +1,7 @@
 //! The Bot API's envelope as it spells it. The objects inside are teloxide's types.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -42,4 +44,16 @@ pub(super) struct FoundFile {
 #[derive(Debug, Deserialize)]
 pub(super) struct SentMessage {
     pub message_id: i64,
+}
+
+/// Of getWebhookInfo, what we act on.
+#[derive(Debug, Deserialize)]
+pub(super) struct WebhookTold {
+    pub url: String,
+    #[serde(default)]
+    pub pending_update_count: u64,
+    pub last_error_date: Option<i64>,
+    pub last_error_message: Option<String>,
+    #[serde(default)]
+    pub allowed_updates: HashSet<String>,
 }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
+use switchboard_common::service::http::HttpLimits;
 use switchboard_common::store::Database;
 use switchboard_connectors::sender::SenderOptions;
-use switchboard_connectors::{ConnectorOptions, Databases, serve};
+use switchboard_connectors::settings::Outside;
+use switchboard_connectors::{ConnectorOptions, Databases, PublicOptions, serve};
 
 use crate::cli::ConnectorArgs;
 use crate::process::Process;
@@ -35,6 +37,12 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             ),
             give_up: Duration::from_secs(config.connector.give_up_hours * 3600),
         },
+        public: PublicOptions {
+            listen: args.listen.unwrap_or(config.connector.listen),
+            limits: HttpLimits::new(&config.public)?,
+            routes: Default::default(),
+        },
+        outside: Outside { proxy: config.connector.proxy.clone(), public_url: config.connector.public_url.clone() },
     };
     let bytes = Database::new(&config.files_database(&format!("switchboard connector {name} files"))?)?;
     let databases = Databases { rows: process.database.clone(), bytes };

@@ -1,0 +1,157 @@
+//! Where the platform delivers: set and looked after by the active connector.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+use switchboard_common::service::health::Health;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::tenure::Tenure;
+
+use crate::exchanges::Exchanges;
+use crate::platform::{Deadline, PollError, Webhook};
+use crate::settings::InForce;
+
+/// How often the platform is asked whether it still delivers to us.
+const CHECK: Duration = Duration::from_secs(600);
+/// The same after trouble, doubling to the second.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How often the secret is looked at, so that the platform soon has a new one.
+const LOOK: Duration = Duration::from_secs(1);
+/// A stranger's webhook is removed so often at most: whoever sets it should notice before we fight.
+const REMOVAL: Duration = Duration::from_secs(60);
+/// Until then polls are refused.
+const REFUSED: Duration = Duration::from_secs(5);
+
+/// An account's registration at its platform.
+pub(crate) struct Registration {
+    pub now: Arc<InForce>,
+    pub exchanges: Exchanges,
+    pub health: Health,
+}
+
+/// What one tenure knows of the platform's side.
+#[derive(Default)]
+struct Known {
+    /// The secrets whose first one the platform was given. It never tells which it has.
+    given: Option<Arc<[SecretString]>>,
+    /// The refusal that was already answered by registering again.
+    refused_at: Option<i64>,
+}
+
+impl Registration {
+    /// Sees to it, until `ending` begins, that the platform delivers to us.
+    pub async fn keep(&self, ending: &Shutdown) {
+        let (Some(url), Some(secrets)) = (&self.now.webhook_url, &self.now.secrets) else { return };
+        let mut known = Known::default();
+        let mut pause = AGAIN.0;
+        while !ending.has_begun() {
+            let current = secrets.current();
+            let checked = tokio::select! {
+                checked = self.check(url, &current, &mut known) => checked,
+                () = ending.wait() => return,
+            };
+            let wait = match checked {
+                Ok(()) => {
+                    pause = AGAIN.0;
+                    CHECK
+                }
+                Err(error) => {
+                    self.health.fact("webhook", error.to_string());
+                    tracing::warn!(%error, "the webhook could not be looked after");
+                    let now = pause;
+                    pause = (now * 2).min(AGAIN.1);
+                    if let PollError::Throttled(span) = error { span.max(now) } else { now }
+                }
+            };
+            let until = Instant::now() + wait;
+            while Instant::now() < until && Arc::ptr_eq(&current, &secrets.current()) {
+                if !ending.pause(LOOK.min(until - Instant::now())).await {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One exchange, as the limits allow and only while the tenure is ours.
+    async fn exchange<T>(&self, ask: impl AsyncFnOnce(&Deadline) -> Result<T, PollError>) -> Result<T, PollError> {
+        let permit = self.exchanges.permit(1).await.map_err(|why| PollError::Trouble(why.to_string()))?;
+        let answer = ask(permit.deadline()).await;
+        match &answer {
+            Err(PollError::Throttled(span)) => permit.throttled(*span).await,
+            _ => permit.answered().await,
+        }
+        answer
+    }
+
+    /// Asks, and registers when the platform has anything else than it should.
+    async fn check(&self, url: &str, secrets: &Arc<[SecretString]>, known: &mut Known) -> Result<(), PollError> {
+        let info = self.exchange(async |by| self.now.platform.webhook_info(by).await).await?;
+        let elsewhere = info.url != url;
+        if elsewhere && !info.url.is_empty() {
+            tracing::error!(to = place(&info.url), "updates of this account are delivered elsewhere: taking them back");
+        }
+        let refused = info.refused_at.filter(|at| known.refused_at != Some(*at));
+        let renewed = match &known.given {
+            Some(given) => !Arc::ptr_eq(given, secrets),
+            // Two secrets: one is being replaced, and the platform may still have the old one.
+            None => secrets.len() > 1,
+        };
+        if elsewhere || !info.as_wanted || refused.is_some() || renewed {
+            let Some(secret) = secrets.first().cloned() else { return Ok(()) };
+            let hook = Webhook { url: url.to_owned(), secret };
+            self.exchange(async |by| self.now.platform.register(Some(&hook), by).await).await?;
+            tracing::info!(elsewhere, renewed, refused = refused.is_some(), "the webhook was registered");
+        }
+        known.given = Some(secrets.clone());
+        known.refused_at = info.refused_at;
+        self.health.fact("webhook", format!("registered, {} waiting", info.pending));
+        if let Some(error) = info.last_error {
+            tracing::warn!(error, "the platform could not deliver an update some time ago");
+        }
+        Ok(())
+    }
+
+    /// Polls are refused because a webhook is set: removes it. Returns how long to pause before the next poll.
+    pub async fn remove(&self, removed: &mut Option<Instant>, tenure: &Tenure, ending: &Shutdown) -> Duration {
+        // Another connector may be active by now, and the webhook its own.
+        if !*tenure.renewed.borrow() || removed.is_some_and(|at| at.elapsed() < REMOVAL) {
+            return REFUSED;
+        }
+        *removed = Some(Instant::now());
+        let gone = async {
+            let info = self.exchange(async |by| self.now.platform.webhook_info(by).await).await?;
+            match self.now.webhook_url.as_ref() == Some(&info.url) {
+                true => tracing::info!(waiting = info.pending, "this account polls from now on: removing its webhook"),
+                false => tracing::error!(
+                    to = place(&info.url),
+                    waiting = info.pending,
+                    "a webhook that is not ours takes this account's updates: removing it; whoever set it knows the token"
+                ),
+            }
+            self.exchange(async |by| self.now.platform.register(None, by).await).await
+        };
+        let gone = tokio::select! {
+            gone = gone => gone,
+            () = ending.wait() => return Duration::ZERO,
+        };
+        match gone {
+            Ok(()) => Duration::ZERO,
+            Err(error) => {
+                tracing::warn!(%error, "the webhook could not be removed");
+                *removed = None;
+                REFUSED
+            }
+        }
+    }
+}
+
+/// Scheme and host of an address: the rest may hold a secret.
+fn place(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+    match url[host..end].rfind('@') {
+        Some(at) => &url[host + at + 1..end],
+        None => &url[..end],
+    }
+}

@@ -1,0 +1,81 @@
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::*;
+
+/// A database that stores a batch when it is told to.
+#[derive(Default)]
+struct Slow {
+    batches: Mutex<Vec<usize>>,
+    begun: Notify,
+    go_on: Notify,
+}
+
+#[async_trait]
+impl Store for Slow {
+    async fn store(&self, updates: &[RawUpdate]) -> bool {
+        self.batches.lock().expect("no panic").push(updates.len());
+        self.begun.notify_one();
+        self.go_on.notified().await;
+        updates.iter().all(|update| update.0 != b"bad")
+    }
+}
+
+fn one(text: &str) -> Vec<RawUpdate> {
+    vec![RawUpdate(text.as_bytes().to_vec())]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_queued_goes_together_and_nobody_is_answered_before() {
+    let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
+    let batcher = Batcher::start(store.clone(), &shutdown);
+    let bring = |text: &'static str| {
+        let batcher = batcher.clone();
+        tokio::spawn(async move { batcher.store(one(text)).await })
+    };
+    let first = bring("first");
+    store.begun.notified().await;
+    let others: Vec<_> = (0..150).map(|_| bring("other")).collect();
+    // Time stands still unless everybody waits: all have queued.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert!(!first.is_finished());
+    for _ in 0..3 {
+        store.go_on.notify_one();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(first.await.expect("no panic"), Ok(()));
+    for other in others {
+        assert_eq!(other.await.expect("no panic"), Ok(()));
+    }
+    assert_eq!(*store.batches.lock().expect("no panic"), [1, BATCH, 50]);
+    drop(batcher);
+    shutdown.begin();
+    assert!(shutdown.drained(Duration::from_secs(1)).await, "it ends with the last who could bring something");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_failed_is_acknowledged_to_nobody() {
+    let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
+    let batcher = Batcher::start(store.clone(), &shutdown);
+    store.go_on.notify_one();
+    assert_eq!(batcher.store(one("bad")).await, Err(NotStored::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_has_a_bound() {
+    let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
+    let batcher = Batcher::start(store.clone(), &shutdown);
+    let bring = || {
+        let batcher = batcher.clone();
+        tokio::spawn(async move { batcher.store(one("x")).await })
+    };
+    let mut waiting = vec![bring()];
+    store.begun.notified().await;
+    waiting.extend((0..WAITING).map(|_| bring()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let late = tokio::time::timeout(Duration::from_secs(1), batcher.store(one("one too many"))).await;
+    assert_eq!(late.expect("told at once"), Err(NotStored::Full));
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
