@@ -3,13 +3,21 @@
 //! The active and the standby serve it alike, at all times: neither needs the tenure.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
+use secrecy::SecretString;
+use switchboard_common::access::{Gate, Verifier};
+use switchboard_common::model::FileLimits;
 use switchboard_common::service::admin::health_routes;
-use switchboard_common::service::health::Health;
 use switchboard_common::service::http::{self, HttpLimits};
 use switchboard_common::service::shutdown::Shutdown;
+use switchboard_fileserver::{Bounds, FileServer, FileServerOptions};
+use tokio::sync::watch;
 
+use crate::intake::Surroundings;
+use crate::serve::Databases;
+use crate::settings::Settings;
 use crate::webhook::Door;
 
 /// Where and what a connector serves.
@@ -17,26 +25,73 @@ use crate::webhook::Door;
 pub struct PublicOptions {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// What a stranger's connections may cost.
+    /// What a stranger's connections and requests may cost.
     pub limits: HttpLimits,
-    /// What is served besides webhooks; limited by whoever made it.
-    pub routes: Router,
+    /// How links begin; empty: with a slash.
+    pub url: String,
+    /// Believes agents' tokens.
+    pub verifier: Arc<Verifier>,
+    /// Keys of signed links: the first signs, each is believed. None: no links.
+    pub link_secrets: Vec<SecretString>,
+    /// How long a link is good.
+    pub link_good_for: Duration,
+    /// Uploads and downloads at once.
+    pub files_at_once: usize,
+    /// An upload that no message named is removed after so long.
+    pub orphans_after: Duration,
+    /// Web pages of these origins may use files from a browser.
+    pub origins: Vec<String>,
 }
 
 /// Binds, and serves by tasks of `shutdown`.
 pub(crate) async fn serve(
     options: PublicOptions,
-    door: Door,
-    health: Health,
+    settings: &Settings,
+    around: Surroundings,
+    databases: &Databases,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let PublicOptions { listen, limits, routes } = options;
+    let PublicOptions { listen, limits, .. } = options.clone();
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .map_err(|error| anyhow::anyhow!("cannot listen on {listen} (connector.listen): {error}"))?;
     tracing::info!(listen = %listener.local_addr()?, "serving platforms and agents");
-    let router = health_routes(health).merge(door.routes()).merge(routes);
-    let ending = shutdown.clone();
+    let health = health_routes(around.health.clone());
+    let webhooks = Door::open(settings.clone(), around, &limits.addresses, shutdown).routes();
+    let files = FileServer::new(files(options, settings, databases, shutdown))?;
+    let files = limits.addresses.limited(switchboard_fileserver::routes(files));
+    let (router, ending) = (health.merge(webhooks).merge(files), shutdown.clone());
     shutdown.spawn(async move { http::serve(listener, router, limits, &ending).await });
     Ok(())
+}
+
+fn files(options: PublicOptions, settings: &Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {
+    let account = settings.borrow().account.clone();
+    FileServerOptions {
+        gate: Gate::new(options.verifier, databases.rows.clone()),
+        account: account.id,
+        account_name: account.name,
+        database: databases.bytes.clone(),
+        limits: limits_in_force(settings.clone(), shutdown),
+        link_secrets: options.link_secrets,
+        link_good_for: options.link_good_for,
+        public_url: options.url,
+        at_once: options.files_at_once,
+        orphans_after: options.orphans_after,
+        origins: options.origins,
+        bounds: Bounds::default(),
+        shutdown: shutdown.clone(),
+    }
+}
+
+/// What may be attached, by the settings in force.
+fn limits_in_force(mut settings: Settings, shutdown: &Shutdown) -> watch::Receiver<Option<FileLimits>> {
+    let (tell, limits) = watch::channel(settings.borrow_and_update().capabilities.files);
+    // Ends when nobody follows the settings any more, which is at the shutdown.
+    shutdown.spawn(async move {
+        while settings.changed().await.is_ok() {
+            tell.send_replace(settings.borrow_and_update().capabilities.files);
+        }
+    });
+    limits
 }

@@ -20,7 +20,6 @@ use crate::public::{self, PublicOptions};
 use crate::registration::Registration;
 use crate::sender::{Sender, SenderOptions};
 use crate::settings::{self, Outside, Settings};
-use crate::webhook::Door;
 
 /// How a connector works.
 #[derive(Clone)]
@@ -59,7 +58,7 @@ pub async fn serve(
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     let (id, name) = (account.id, account.name.clone());
-    let Databases { rows: database, bytes } = databases;
+    let Databases { rows: database, bytes } = databases.clone();
     let (mut ears, mut ears_for_files) = (doorbells.listen_account(&name), doorbells.listen_account(&name));
     let news = Arc::new(Notify::new());
     let holder = options.holder;
@@ -73,8 +72,7 @@ pub async fn serve(
         news: news.clone(),
         health: health.clone(),
     };
-    let door = Door::open(settings.clone(), surroundings.clone(), &options.public.limits.addresses, shutdown);
-    public::serve(options.public, door, health.clone(), shutdown).await?;
+    public::serve(options.public, &settings, surroundings.clone(), &databases, shutdown).await?;
     health.fact("role", "standby");
     health.set("serving", true, "standby or active");
     while let Some(tenure) = tenures.next().await {

@@ -188,6 +188,19 @@ pub struct Chatserver {
     pub feed_retention_days: u32,
 }
 
+impl Chatserver {
+    /// The web origins, besides its own, whose pages are let in.
+    pub fn origins(&self) -> Vec<String> {
+        self.origins.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+fn lines(secret: Option<SecretFile>) -> Vec<SecretString> {
+    let Some(text) = secret.map(|secret| secret.current()) else { return Vec::new() };
+    let lines = text.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(SecretString::from).collect()
+}
+
 impl Config {
     /// Reads defaults, `file` and `environment` (pairs of name and value), in this order.
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
@@ -255,16 +268,13 @@ impl Config {
         Ok(DatabaseOptions { pool_size: self.files.pool_size, ..self.database(application_name)? })
     }
 
-    /// The key of signed links, when one is configured.
-    pub fn link_secret(&self) -> Result<Option<SecretFile>, ConfigError> {
-        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
+    /// The keys of signed links, a line each: all are believed, the first signs. None: there are no links.
+    pub fn link_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
+        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file).map(lines)
     }
 
     /// The shared keys of agents' tokens, a line each: all are believed, the first signs.
     pub fn hs256_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
-        let secret = secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file)?;
-        let Some(secret) = secret.map(|secret| secret.current()) else { return Ok(Vec::new()) };
-        let lines = secret.expose_secret().lines().map(str::trim).filter(|line| !line.is_empty());
-        Ok(lines.map(SecretString::from).collect())
+        secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file).map(lines)
     }
 }

@@ -25,14 +25,7 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
         name: name.clone(),
         verifier: Verifier::watched(config, &process.shutdown)?,
         http: HttpLimits::new(&config.public)?,
-        origins: config
-            .chatserver
-            .origins
-            .split(',')
-            .map(str::trim)
-            .filter(|o| !o.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        origins: config.chatserver.origins(),
         limits: Limits { sessions_per_agent: config.chatserver.sessions_per_agent, ..Limits::default() },
         lease_good_for: Duration::from_millis(config.zookeeper.session_timeout_ms / 2),
         feed_retention: Duration::from_secs(u64::from(config.chatserver.feed_retention_days) * 86_400),

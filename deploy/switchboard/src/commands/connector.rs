@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_common::access::{AuthSettings, Verifier};
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
 use switchboard_common::service::http::HttpLimits;
@@ -16,6 +17,7 @@ use crate::process::Process;
 /// Serves one account until told to stop.
 pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
     let name = AccountName::new(&args.account).map_err(anyhow::Error::msg)?;
+    AuthSettings::of(config)?; // what is wrong with it is said before the database is waited for
     let process = Process::start(config, &format!("connector {name}"), args.admin_listen).await?;
     let account = process.database.account(&name).await?.ok_or_else(|| {
         anyhow::anyhow!(
@@ -40,7 +42,13 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
         public: PublicOptions {
             listen: args.listen.unwrap_or(config.connector.listen),
             limits: HttpLimits::new(&config.public)?,
-            routes: Default::default(),
+            url: config.connector.public_url.clone(),
+            verifier: Verifier::watched(config, &process.shutdown)?,
+            link_secrets: config.link_secrets()?,
+            link_good_for: Duration::from_secs(config.files.link_good_for_s),
+            files_at_once: config.files.at_once,
+            orphans_after: Duration::from_secs(config.files.orphan_hours * 3600),
+            origins: config.chatserver.origins(),
         },
         outside: Outside { proxy: config.connector.proxy.clone(), public_url: config.connector.public_url.clone() },
     };
