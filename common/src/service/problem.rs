@@ -17,7 +17,7 @@ pub struct Problem {
     #[schema(example = "https://switchboard.invalid/problems/not_found")]
     kind: String,
     /// The kind of problem in a few words.
-    title: String,
+    title: &'static str,
     /// The HTTP status.
     #[schema(example = 404)]
     status: u16,
@@ -38,7 +38,7 @@ impl Problem {
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("https://switchboard.invalid/problems/{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
             code: code.to_owned(),

@@ -49,7 +49,7 @@ async fn fetch(server: &Server, path: &str) {
     let etag = header(&answer, "etag").trim_matches('"').to_owned();
     let (mut hash, mut stream) = (Sha256::new(), answer.bytes_stream());
     while let Some(bytes) = stream.next().await {
-        hash.update(&bytes.unwrap());
+        hash.update(bytes.unwrap());
     }
     assert_eq!(crate::headers::hex(&hash.finalize()), etag);
 }
