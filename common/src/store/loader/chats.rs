@@ -47,15 +47,15 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Index entries that one look may read, over all days.
 const ENTRIES: i64 = 30_000;
 
-/// Proposed chats whose logs are looked at in one trip.
+/// Proposed chats whose logs are looked at in one trip, at most.
 const CHUNK: usize = 128;
 
-const PROPOSED: &str = "
+pub(in crate::store) const PROPOSED: &str = "
 SELECT x.chat_id FROM generate_series($1::date, $2::date, interval '1 day') g(day)
  CROSS JOIN LATERAL (SELECT d.chat_id FROM chat_day d WHERE d.day = g.day::date AND d.chat_id > $3 ORDER BY d.chat_id LIMIT $4) x
  GROUP BY x.chat_id ORDER BY x.chat_id LIMIT $4";
 
-const PROPOSED_OF_ACCOUNT: &str = "
+pub(in crate::store) const PROPOSED_OF_ACCOUNT: &str = "
 SELECT x.chat_id FROM generate_series($1::date, $2::date, interval '1 day') g(day)
  CROSS JOIN LATERAL (SELECT d.chat_id FROM chat_day d
                       WHERE d.account_id = $5 AND d.day = g.day::date AND d.chat_id > $3 ORDER BY d.chat_id LIMIT $4) x
@@ -63,7 +63,7 @@ SELECT x.chat_id FROM generate_series($1::date, $2::date, interval '1 day') g(da
 
 // The look into the log is a sub-select with a limit: as a join it could become one over all messages of the period. A
 // chat whose last customer message is older than the period needs none.
-const DECIDED: &str = "
+pub(in crate::store) const DECIDED: &str = "
 SELECT c.id FROM unnest($1::bigint[]) u(id) JOIN chat c ON c.id = u.id
  WHERE c.last_in_at >= $2::timestamptz - interval '1 min'
    AND ($4::int IS NULL OR chat_visible(c, $4))
@@ -101,8 +101,8 @@ async fn look(
     let begun = Instant::now();
     let (first, last) = days(filter.span);
     let days = (last - first).num_days() + 1;
-    // One more than the page, which shows that there is a next one.
-    let batch = (ENTRIES / days).clamp(limit as i64 + 1, 1024);
+    // One more than the page shows that there is a next one. Usually all of them are taken; when not, looks grow.
+    let (mut batch, largest) = (limit as i64 + 1, (ENTRIES / days).clamp(limit as i64 + 1, 1024));
     let account = match &filter.account {
         None => None,
         Some(name) => match account(connection, name).await? {
@@ -113,7 +113,7 @@ async fn look(
     let (mut found, mut seen) = (Vec::new(), after.0);
     loop {
         let proposed = propose(connection, first, last, seen, batch, account).await?;
-        for chunk in proposed.chunks(CHUNK) {
+        for chunk in proposed.chunks(CHUNK.min(limit + 1)) {
             found.extend(decide(connection, filter, chunk).await?);
             if found.len() > limit {
                 found.truncate(limit);
@@ -128,6 +128,7 @@ async fn look(
         if (proposed.len() as i64) < batch {
             return Ok((found, None));
         }
+        batch = (4 * batch).min(largest);
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Closed {
     pub outcome: Option<String>,
 }
 
-const DETAILS: &str = "
+pub(in crate::store) const DETAILS: &str = "
 SELECT c.id, a.name AS account, a.platform, c.title, c.customer_id, cu.platform_id, cu.name AS customer, cu.phone, c.state,
        g.name AS agent, q.name AS queue, c.last_seq,
        (SELECT h.at FROM history h WHERE h.account_id = c.account_id AND h.chat_id = c.id AND h.at >= $2 AND h.at < $3

@@ -12,6 +12,10 @@ mod people;
 use chrono::{DateTime, Utc};
 
 pub use chats::{ChatFilter, ChatsPage};
+#[cfg(test)]
+pub(super) use chats::{DECIDED, PROPOSED, PROPOSED_OF_ACCOUNT};
+#[cfg(test)]
+pub(super) use details::DETAILS;
 pub use details::{Closed, Interaction, ListedChat, ListedCustomer};
 pub use log::{LogPage, Place, Turn};
 pub use office::ListedAccount;

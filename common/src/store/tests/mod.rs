@@ -10,6 +10,7 @@ mod enclosures;
 mod feeds;
 mod fetches;
 mod files;
+mod million;
 mod outbox;
 mod plans;
 mod sender;
