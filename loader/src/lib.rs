@@ -1,4 +1,69 @@
-//! REST over the history of chats, for reports and archives.
+//! REST over the history of chats, for desktops, reports and archives.
 //!
-//! Empty for now: agents page through a chat's log by the websocket's `history` request. The loader comes with
-//! the access rules it needs (docs/roadmap.md).
+//! Any number of loaders work side by side, without ZooKeeper and without any other service: all they need is a database
+//! to read from, the primary or a copy of it.
+//!
+//! * `routes`: one file per noun; each request passes the gate by its rule, and every statement asks `chat_visible`.
+//! * `export`: the same lists and logs as a stream.
+//! * `wire`: what answers look like; `docs/rest.md` and the OpenAPI document are made of it.
+//! * `cursor`: where the next page begins, signed.
+//! * `surface`: what all answers have in common: headers, origins, deadlines, figures.
+
+mod config;
+mod cursor;
+mod export;
+mod params;
+mod routes;
+mod surface;
+mod wire;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use switchboard_common::access::{Gate, Verifier};
+use switchboard_common::service::admin::health_routes;
+use switchboard_common::service::health::Health;
+use switchboard_common::service::http;
+use switchboard_common::service::shutdown::Shutdown;
+use switchboard_common::store::Database;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+pub use config::{Descriptions, LoaderConfig};
+pub use routes::openapi;
+
+use cursor::Cursors;
+
+/// What every request may use.
+struct Loader {
+    gate: Gate,
+    database: Database,
+    cursors: Cursors,
+    /// A permit for each export that may be under way.
+    exports: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+/// Serves REST until the shutdown begins. `database` is only read.
+pub async fn run(
+    config: LoaderConfig,
+    listener: TcpListener,
+    database: Database,
+    shutdown: Shutdown,
+    health: Health,
+) -> anyhow::Result<()> {
+    let verifier = Arc::new(Verifier::new(&config.auth).context("auth")?);
+    let loader = Arc::new(Loader {
+        gate: Gate::new(verifier, database.clone()),
+        cursors: Cursors::new(database.clone()),
+        database,
+        exports: Arc::new(Semaphore::new(config.exports_at_once)),
+        shutdown: shutdown.clone(),
+    });
+    let router = surface::around(routes::router(loader), &config).merge(health_routes(health));
+    http::serve(listener, router, config.limits, &shutdown).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

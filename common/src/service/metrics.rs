@@ -70,6 +70,8 @@ names! {
     describe_counter FILE_BYTES = "switchboard_file_bytes_total";
     /// Requests to the file server, by outcome.
     describe_counter FILE_REQUESTS = "switchboard_file_requests_total";
+    /// Seconds until a REST answer began, by route and status.
+    describe_histogram REST_REQUEST = "switchboard_rest_request_seconds";
     /// Seconds from an entry's commit time to its frame.
     describe_histogram RELAY = "switchboard_relay_seconds";
 }

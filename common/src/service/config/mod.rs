@@ -249,13 +249,25 @@ impl Config {
 
     /// Options of the database for a process that calls itself `application_name`.
     pub fn database(&self, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
+        self.database_at("postgres.url", &self.postgres.url, application_name)
+    }
+
+    /// Options of the copy that the loader reads from, when one is configured: other servers, else the same.
+    pub fn replica(&self, application_name: &str) -> Result<Option<DatabaseOptions>, ConfigError> {
+        match self.loader.replica_url.as_str() {
+            "" => Ok(None),
+            url => self.database_at("loader.replica_url", url, application_name).map(Some),
+        }
+    }
+
+    fn database_at(&self, key: &str, url: &str, application_name: &str) -> Result<DatabaseOptions, ConfigError> {
         let postgres = &self.postgres;
-        let refuse = |why: String| ConfigError::Value { key: "postgres.url".to_owned(), why };
-        if DatabaseOptions::holds_password(&postgres.url).map_err(|error| refuse(error.to_string()))? {
+        let refuse = |why: String| ConfigError::Value { key: key.to_owned(), why };
+        if DatabaseOptions::holds_password(url).map_err(|error| refuse(error.to_string()))? {
             return Err(refuse("it holds a password: put that into postgres.password_file".to_owned()));
         }
         Ok(DatabaseOptions {
-            url: postgres.url.clone(),
+            url: url.to_owned(),
             password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?.map(Arc::new),
             pool_size: postgres.pool_size,
             application_name: application_name.to_owned(),
