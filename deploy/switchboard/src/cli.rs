@@ -28,6 +28,8 @@ pub enum Command {
     Connector(ConnectorArgs),
     /// Serve agents' websockets. Several share the work.
     Chatserver(ChatserverArgs),
+    /// Answer REST: lists of chats, histories, exports. Several share the work.
+    Loader(LoaderArgs),
     /// Bring the database's tables to this version.
     Migrate,
     /// Queues, where chats wait for agents.
@@ -71,6 +73,12 @@ pub enum Command {
     /// Updates that could not be read.
     #[command(subcommand)]
     Inbox(InboxCommand),
+    /// Print the machine-readable description of an interface, as JSON.
+    Describe {
+        /// Which one.
+        #[arg(value_enum)]
+        interface: Interface,
+    },
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,6 +116,24 @@ pub struct ChatserverArgs {
     /// Instead of admin.listen.
     #[arg(long)]
     pub admin_listen: Option<SocketAddr>,
+}
+
+/// `loader`
+#[derive(Args)]
+pub struct LoaderArgs {
+    /// Instead of loader.listen.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// Instead of admin.listen.
+    #[arg(long)]
+    pub admin_listen: Option<SocketAddr>,
+}
+
+/// `describe`
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Interface {
+    /// REST: OpenAPI 3.1.
+    Openapi,
 }
 
 /// `queue`

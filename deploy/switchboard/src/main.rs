@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod descriptions;
 mod process;
 
 use std::process::ExitCode;

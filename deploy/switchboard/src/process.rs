@@ -37,6 +37,29 @@ const SURROUNDINGS: Duration = Duration::from_secs(3);
 impl Process {
     /// Logs, metrics, the admin listener, the database (waited for), ZooKeeper (not waited for).
     pub async fn start(config: &Config, name: &str, admin_listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+        let database = Database::new(&config.database(&application_name(name))?)?;
+        Self::start_on(config, name, admin_listen, database, ensemble).await
+    }
+
+    /// The same for a process that only reads, from the replica when one is configured, and needs no ZooKeeper.
+    pub async fn start_reader(config: &Config, name: &str, admin_listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+        let shown = application_name(name);
+        let (database, server) = match config.replica(&shown)? {
+            Some(replica) => (Database::for_reading(&replica)?, "loader.replica_url"),
+            None => (Database::new(&config.database(&shown)?)?, "postgres.url"),
+        };
+        let process = Self::start_on(config, name, admin_listen, database, |_, _| Ensemble::absent()).await?;
+        process.health.fact("reads_from", server);
+        Ok(process)
+    }
+
+    async fn start_on(
+        config: &Config,
+        name: &str,
+        admin_listen: Option<SocketAddr>,
+        database: Database,
+        ensemble: impl FnOnce(&Config, &Shutdown) -> Ensemble,
+    ) -> anyhow::Result<Self> {
         telemetry::install(&config.log)?;
         let shutdown = Shutdown::on_signals()?;
         let surroundings = Shutdown::default();
@@ -45,7 +68,6 @@ impl Process {
         let listen = admin_listen.unwrap_or(config.admin.listen);
         let address = admin::serve(listen, health.clone(), metrics::install(&surroundings)?, &surroundings).await?;
         tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
-        let database = Database::new(&config.database(&application_name(name))?)?;
         wait_for_schema(&database, &health, &shutdown).await?;
         let ensemble = ensemble(config, &surroundings);
         let sweep = Sweep {

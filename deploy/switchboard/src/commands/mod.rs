@@ -9,6 +9,7 @@ mod doctor;
 mod fleet;
 mod handover;
 mod inbox;
+mod loader;
 mod queue;
 mod token;
 
@@ -16,6 +17,7 @@ use switchboard_common::service::config::{Config, DEFAULT};
 use switchboard_common::store::{Database, migrate};
 
 use crate::cli::{Cli, Command, ConfigCommand};
+use crate::descriptions;
 
 /// Carries out the command.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
@@ -31,6 +33,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Healthcheck { address } => healthcheck(address).await?,
         Command::Connector(args) => connector::run(&load()?, args).await?,
         Command::Chatserver(args) => chatserver::run(&load()?, args).await?,
+        Command::Loader(args) => loader::run(&load()?, args).await?,
+        Command::Describe { interface } => print!("{}", descriptions::text(interface)),
         Command::Token(args) => token::run(&load()?, &args)?,
         Command::Migrate => {
             let done = migrate(&open(&load()?)?).await?;

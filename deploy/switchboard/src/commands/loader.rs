@@ -1,0 +1,32 @@
+//! `switchboard loader`
+
+use anyhow::Context;
+use switchboard_common::access::AuthSettings;
+use switchboard_common::service::config::Config;
+use switchboard_common::service::http::HttpLimits;
+use switchboard_loader::{Descriptions, LoaderConfig, run as serve};
+use tokio::net::TcpListener;
+
+use crate::cli::LoaderArgs;
+use crate::descriptions;
+use crate::process::Process;
+
+/// Answers REST until told to stop.
+pub async fn run(config: &Config, args: LoaderArgs) -> anyhow::Result<()> {
+    let listen = args.listen.unwrap_or(config.loader.listen);
+    let origins = config.chatserver.origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    let settings = LoaderConfig {
+        auth: AuthSettings::of(config)?,
+        origins: origins.map(str::to_owned).collect(),
+        limits: HttpLimits::new(&config.public)?,
+        exports_at_once: config.loader.exports_at_once,
+        descriptions: Descriptions { openapi: descriptions::openapi(), asyncapi: String::new() },
+    };
+    let process = Process::start_reader(config, "loader", args.admin_listen).await?;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (loader.listen)"))?;
+    let (database, shutdown) = (process.database.clone(), process.shutdown.clone());
+    let served = process.work(serve(settings, listener, database, shutdown, process.health.clone())).await;
+    process.end().await;
+    served
+}

@@ -1,0 +1,23 @@
+//! The machine-readable descriptions of the interfaces, made of the code that serves them.
+
+use crate::cli::Interface;
+
+/// What `switchboard describe` prints.
+pub fn text(interface: Interface) -> String {
+    match interface {
+        Interface::Openapi => openapi(),
+    }
+}
+
+/// REST: the loader's and the file server's routes. Webhooks are between platforms and us, and no part of it.
+pub fn openapi() -> String {
+    let mut document = switchboard_loader::openapi();
+    document.merge(switchboard_fileserver::openapi());
+    let mut text = serde_json::to_string_pretty(&document).expect("plain fields are JSON");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+#[path = "descriptions_tests.rs"]
+mod tests;
