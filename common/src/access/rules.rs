@@ -63,3 +63,51 @@ rules! {
     MARK_SENT = Frame "mark_sent" [Agent Bot];
     DROP = Frame "drop" [Agent Bot];
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/access.md");
+    const MARKERS: (&str, &str) = ("<!-- matrix: made by a test -->\n", "<!-- end of the matrix -->\n");
+
+    fn table() -> String {
+        let words = TokenScope::ALL.map(TokenScope::as_str).join(" | ");
+        let mut lines = vec![format!("| | {words} |"), format!("|{}", "---|".repeat(TokenScope::ALL.len() + 1))];
+        for rule in ALL {
+            let cells = TokenScope::ALL.map(|scope| if rule.allow.contains(&scope) { "yes" } else { "" });
+            lines.push(format!("| `{}` | {} |", rule.name, cells.join(" | ")));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// docs/access.md shows the rules as they are; UPDATE_DOCS=1 writes them there.
+    #[test]
+    fn the_document_has_every_rule() {
+        let text = std::fs::read_to_string(DOCUMENT).unwrap();
+        let (before, rest) = text.split_once(MARKERS.0).unwrap();
+        let (shown, after) = rest.split_once(MARKERS.1).unwrap();
+        #[allow(clippy::disallowed_methods)] // for tests only: no option of the product
+        let update = std::env::var_os("UPDATE_DOCS").is_some();
+        if update {
+            std::fs::write(DOCUMENT, [before, MARKERS.0, &table(), MARKERS.1, after].concat()).unwrap();
+        } else {
+            assert_eq!(shown, table(), "docs/access.md differs: run this test with UPDATE_DOCS=1");
+        }
+    }
+
+    #[test]
+    fn every_rule_stands_once_and_lets_somebody_in() {
+        let names: BTreeSet<_> = ALL.iter().map(|rule| (rule.surface as u8, rule.name)).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|rule| !rule.allow.is_empty()));
+        // Whoever writes answers customers; who only reads or operates never does.
+        for rule in ALL.iter().filter(|rule| rule.surface == Surface::Frame) {
+            assert!(!rule.allow.contains(&Loader) && !rule.allow.contains(&Admin), "{}", rule.name);
+        }
+    }
+}

@@ -20,6 +20,12 @@ use crate::service::config::{Config, ConfigError};
 /// How far clocks may differ.
 const LEEWAY_S: u32 = 30;
 
+/// Longer than any honest token: what is longer is not even decoded.
+const LONGEST_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Longest `sub`, in characters.
+const LONGEST_SUBJECT: usize = 128;
+
 /// Shortest shared secret: the length of the hash, below which it could be guessed from a token.
 const SHORTEST_SECRET_BYTES: usize = 32;
 
@@ -219,7 +225,15 @@ impl Verifier {
 
     /// Checks a token.
     pub fn verify(&self, token: &str) -> Result<Identity, Denied> {
+        if token.len() > LONGEST_TOKEN_BYTES {
+            return Err(Denied("it is too long"));
+        }
         let header = decode_header(token)?;
+        // A token made for something else (a logout, a proof of possession) says so here.
+        let typ = header.typ.as_deref().unwrap_or("JWT");
+        if !["JWT", "at+jwt", "application/at+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
+            return Err(Denied("it is a token of another type"));
+        }
         if header.crit.is_some() {
             return Err(Denied("its header has critical fields"));
         }
@@ -244,10 +258,12 @@ fn identity(claims: &Claims) -> Result<Identity, Denied> {
         Some(words) => TokenScopes::from_words(words.split(' ')),
         None => TokenScopes::from_iter([TokenScope::Agent]),
     };
-    match (claims.sub.is_empty(), until) {
+    let length = claims.sub.chars().count();
+    let named = (1..=LONGEST_SUBJECT).contains(&length) && !claims.sub.contains(char::is_control);
+    match (named, until) {
         _ if scopes.is_empty() => Err(Denied("its scope has no word of ours")),
-        (false, Some(until)) => Ok(Identity { subject: claims.sub.clone(), scopes, until }),
-        _ => Err(Denied("its sub is empty, or its exp out of range")),
+        (true, Some(until)) => Ok(Identity { subject: claims.sub.clone(), scopes, until }),
+        _ => Err(Denied("its sub is no name, or its exp out of range")),
     }
 }
 

@@ -203,3 +203,117 @@ fn unusable_keys_are_refused_at_the_start() {
     }
     assert!("none".parse::<TokenAlgorithm>().is_err() && "HS256".parse::<TokenAlgorithm>().is_ok());
 }
+
+/// What a header says of keys, types and places is never followed.
+#[test]
+fn headers_point_nowhere() {
+    const BROUGHT: &[u8] = b"a key that the token brings along, 32 bytes";
+    let own = json!({ "kty": "oct", "k": base64url(BROUGHT) });
+    let evil = "https://evil.example/keys";
+    for header in [
+        json!({ "alg": "HS256", "jwk": own }),
+        json!({ "alg": "HS256", "jku": evil, "kid": "1" }),
+        json!({ "alg": "HS256", "x5u": evil }),
+        json!({ "alg": "HS256", "x5c": ["MIIB"] }),
+        json!({ "alg": "HS256", "kid": "../../../../dev/null" }),
+        json!({ "alg": "HS256", "kid": "/proc/self/environ" }),
+        json!({ "alg": "HS256", "kid": "' OR 1=1 --" }),
+        json!({ "alg": "HS256", "kid": "|/bin/sh" }),
+    ] {
+        // By a key of the attacker's, the empty one, and the one in the header.
+        for key in [b"another secret of more than 32 bytes".as_slice(), b"", BROUGHT] {
+            assert!(shared().verify(&forge(&header, &claims(), key)).is_err(), "{header}");
+        }
+    }
+    for typ in ["JWS", "logout+jwt", "dpop+jwt", "JOSE", "secevent+jwt", ""] {
+        let header = json!({ "alg": "HS256", "typ": typ });
+        assert!(shared().verify(&forge(&header, &claims(), SECRET.as_bytes())).is_err(), "{typ}");
+    }
+    for typ in ["JWT", "jwt", "at+jwt"] {
+        assert!(shared().verify(&forge(&json!({ "alg": "HS256", "typ": typ }), &claims(), SECRET.as_bytes())).is_ok());
+    }
+    for header in [json!({ "alg": ["HS256"] }), json!({ "alg": null }), json!([]), json!("HS256")] {
+        assert!(shared().verify(&forge(&header, &claims(), SECRET.as_bytes())).is_err(), "{header}");
+    }
+}
+
+#[test]
+fn subjects_are_names() {
+    let many = |c: &str, n: usize| c.repeat(n);
+    for sub in ["anna\0", "\u{1b}[31manna", "anna\n", "a\rb", "\u{85}", &many("a", 129), &many("\u{1f600}", 129)] {
+        assert!(shared().verify(&sign(&with(json!({ "sub": sub })))).is_err(), "{sub:?}");
+    }
+    // As they are: nothing is folded into another's name.
+    for sub in ["Анна", "安娜", "anna@example.org", "a b", "ａｎｎａ", "ANNA", &many("a", 128)] {
+        assert_eq!(shared().verify(&sign(&with(json!({ "sub": sub })))).unwrap().subject, sub);
+    }
+}
+
+#[test]
+fn scopes_are_words_of_ours_or_nothing() {
+    let scopes = |scope: Value| {
+        shared().verify(&sign(&with(json!({ "scope": scope })))).map(|identity| identity.scopes.to_string())
+    };
+    for (scope, want) in [
+        (json!("agent"), "agent"),
+        (json!("openid supervisor  profile"), "supervisor"),
+        (json!("loader admin loader"), "loader admin"),
+        (Value::Null, "agent"),
+    ] {
+        assert_eq!(scopes(scope).unwrap(), want);
+    }
+    for scope in ["", " ", "openid", "Agent", "agents", "agent,admin", "agent\tadmin", "*", "admin\0", "ａgent"] {
+        assert!(scopes(json!(scope)).is_err(), "{scope:?}");
+    }
+    for scope in [json!(["admin"]), json!({"admin": true}), json!(1), json!(true)] {
+        assert!(scopes(scope.clone()).is_err(), "{scope}");
+    }
+}
+
+#[test]
+fn a_mutilated_token_is_none_and_a_huge_one_is_not_read() {
+    let good = sign(&claims());
+    for length in 0..good.len() {
+        assert!(shared().verify(&good[..length]).is_err(), "cut after {length}");
+    }
+    for at in 0..good.len() {
+        let other = if &good[at..=at] == "A" { "B" } else { "A" };
+        let bent = [&good[..at], other, &good[at + 1..]].concat();
+        assert!(shared().verify(&bent).is_err(), "bent at {at} of {good}");
+    }
+    let upper = good.to_uppercase();
+    for odd in [format!("{good}="), good.replace('.', ".."), upper, format!("{good}\0"), good.replacen("ey", "e y", 1)]
+    {
+        assert!(shared().verify(&odd).is_err(), "{odd}");
+    }
+    let begun = std::time::Instant::now();
+    let huge = sign(&with(json!({ "padding": "x".repeat(64 * 1024) })));
+    let parts = format!("{good}.{}", "a".repeat(64 * 1024));
+    for long in [huge, "a".repeat(64 * 1024), ".".repeat(64 * 1024), parts] {
+        assert!(shared().verify(&long).is_err());
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+/// What is said of a refused token quotes nothing of it, and nothing of the keys.
+#[test]
+fn words_of_refusal_leak_nothing() {
+    let canary = "canary-7f3a";
+    let forged = |header: Value| forge(&header, &claims(), SECRET.as_bytes());
+    let tokens = [
+        sign(&with(json!({ "iss": canary }))),
+        sign(&with(json!({ "aud": canary }))),
+        sign(&with(json!({ "exp": canary }))),
+        sign(&with(json!({ "sub": format!("{canary}\n") }))),
+        sign(&with(json!({ "scope": canary }))),
+        forged(json!({ "alg": "HS256", "kid": canary, "crit": [canary] })),
+        forged(json!({ "alg": canary })),
+        forged(json!({ "alg": "HS256", "typ": canary })),
+        format!("{canary}.{canary}.{canary}"),
+    ];
+    for token in tokens {
+        let denied = shared().verify(&token).unwrap_err();
+        let words = format!("{denied} {denied:?}");
+        assert!(!words.contains("canary") && !words.contains(SECRET) && words.len() < 200, "{words}");
+    }
+}
