@@ -11,6 +11,7 @@ mod matrix;
 mod outage;
 mod requests;
 mod resume;
+mod rotation;
 mod waiting;
 mod wire;
 
@@ -48,6 +49,8 @@ struct Fleet {
     database: Database,
     doorbells: Doorbells,
     account: AccountId,
+    /// Checks tokens for the chatservers that are started from now on.
+    verifier: Arc<Verifier>,
     /// Limits per address of the chatservers that are started from now on.
     public: Public,
     running: Vec<Shutdown>,
@@ -78,7 +81,10 @@ impl Fleet {
         // A sweep that no test waits for: what works, works by rings.
         let sweep = Sweep { usual: Duration::from_secs(3600), alone: Duration::from_secs(3600) };
         let public = Config::load(None, std::iter::empty()).unwrap().public;
-        Self { test, database, doorbells: Doorbells::memory(sweep), account, public, running: Vec::new() }
+        let key = AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material: SecretString::from(SECRET) };
+        let auth = AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] };
+        let verifier = Arc::new(Verifier::new(&auth).unwrap());
+        Self { test, database, doorbells: Doorbells::memory(sweep), account, verifier, public, running: Vec::new() }
     }
 
     async fn start(&mut self, name: &str) -> SocketAddr {
@@ -88,11 +94,9 @@ impl Fleet {
     async fn start_with(&mut self, name: &str, limits: Limits, database: Database) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let key = AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material: SecretString::from(SECRET) };
-        let auth = AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] };
         let config = ChatserverConfig {
             name: name.to_owned(),
-            verifier: Arc::new(Verifier::new(&auth).unwrap()),
+            verifier: self.verifier.clone(),
             origins: vec!["https://desk.example".to_owned()],
             limits,
             http: HttpLimits::new(&self.public).unwrap(),
