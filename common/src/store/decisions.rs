@@ -31,7 +31,7 @@ pub struct Decided {
 
 // After the chat's lock, in id order. A claim under way holds its row for one short transaction: this waits for it, and
 // then sees the part as claimed. What this holds, a claim skips.
-const LOCK_PARTS: &str = "
+pub(super) const LOCK_PARTS: &str = "
 SELECT id, part, parts, agent_id, state, (SELECT g.feed_id FROM agent g WHERE g.id = o.agent_id) AS feed_id
   FROM outbox o WHERE chat_id = $1 AND chat_seq = $2 ORDER BY id FOR NO KEY UPDATE";
 
@@ -45,11 +45,11 @@ const MOVE_HEAD: &str = "UPDATE chat SET last_seq = $2 WHERE id = $1";
 pub(super) const HOT: &[&str] = &[LOCK_PARTS, DECIDE, MOVE_HEAD];
 
 /// A part under its row's lock.
-struct Part {
-    id: i64,
-    part: i16,
+pub(super) struct Part {
+    pub(super) id: i64,
+    pub(super) part: i16,
     parts: i16,
-    state: i16,
+    pub(super) state: i16,
     agent: i32,
     feed: Option<FeedId>,
 }
@@ -104,7 +104,9 @@ impl Database {
                 work.rollback().await?;
                 return Ok(Err(refusal));
             }
-            write(&work, agent, &chat, seq, decision, &chosen).await?;
+            let (_, to, reason) = decision.change();
+            let made = Made { by: By::Agent(agent.id), to, kept: reason, told: reason };
+            write(&work, &chat, seq, &made, &chosen).await?;
             work.commit().await?;
             Ok(Ok(Decided { parts: chosen.iter().map(|part| part.part).collect(), account: chat.account_name }))
         })
@@ -112,7 +114,7 @@ impl Database {
     }
 }
 
-fn part(row: &tokio_postgres::Row) -> Part {
+pub(super) fn part(row: &tokio_postgres::Row) -> Part {
     Part {
         id: row.get("id"),
         part: row.get("part"),
@@ -137,20 +139,29 @@ fn refusal(agent: &Agent, chat: &LockedChat, parts: &[Part], decision: Decision,
     nothing.then_some(Refusal::TooLate)
 }
 
-async fn write(
+/// A decision as it is written.
+pub(super) struct Made {
+    pub(super) by: By,
+    pub(super) to: PartState,
+    /// The reason that stays with the part.
+    pub(super) kept: Option<&'static str>,
+    /// The one that agents are told.
+    pub(super) told: Option<&'static str>,
+}
+
+/// Writes a decision about parts of the message `of`, whose chat is locked: their states, and what agents see of it.
+pub(super) async fn write(
     work: &Work,
-    agent: &Agent,
     chat: &LockedChat,
     of: i64,
-    decision: Decision,
+    made: &Made,
     chosen: &[&Part],
 ) -> Result<(), StoreError> {
     let client = work.client();
-    let (_, to, reason) = decision.change();
     let ids: Vec<i64> = chosen.iter().map(|part| part.id).collect();
-    let open = to == PartState::Queued;
+    let open = made.to == PartState::Queued;
     let decide = client.prepare_cached(DECIDE).await?;
-    let changed = client.execute(&decide, &[&chat.account.0, &ids, &(to as i16), &open, &reason]).await?;
+    let changed = client.execute(&decide, &[&chat.account.0, &ids, &(made.to as i16), &open, &made.kept]).await?;
     expect("parts", changed, ids.len())?;
     let entries: Vec<NewEntry> = chosen
         .iter()
@@ -160,17 +171,20 @@ async fn write(
                 of,
                 part: part.part,
                 parts: part.parts,
-                state: to.as_str().to_owned(),
-                reason: reason.map(str::to_owned),
+                state: made.to.as_str().to_owned(),
+                reason: made.told.map(str::to_owned),
                 agent_id: part.agent,
-                by: Some(agent.id.0),
+                by: match made.by {
+                    By::Agent(agent) => Some(agent.0),
+                    By::System | By::Customer(_) => None,
+                },
             };
             NewEntry {
                 account: chat.account,
                 chat: chat.id,
                 seq,
                 kind: EntryKind::Outcome,
-                author: By::Agent(agent.id),
+                author: made.by,
                 reference: None,
                 body: None,
                 item: item_json(&item),

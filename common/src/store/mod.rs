@@ -27,6 +27,7 @@ mod items;
 mod lease;
 mod loader;
 mod migrations;
+mod office;
 mod outbox;
 mod quarantine;
 mod sender;
@@ -63,6 +64,7 @@ pub use loader::{
     LogPage, LookUp, Place, Span, Turn,
 };
 pub use migrations::{migrate, needed_version, schema_version};
+pub use office::{AttemptRow, OperatorDecision, PartFilter, PartRow};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;
 pub use sender::{Freeze, Settlement, SlotHistory};

@@ -11,6 +11,7 @@ mod feeds;
 mod fetches;
 mod files;
 mod million;
+mod office;
 mod outbox;
 mod plans;
 mod sender;

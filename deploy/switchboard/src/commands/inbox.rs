@@ -1,11 +1,12 @@
 //! `switchboard inbox`
 
+use std::io::Write;
+
 use serde_json::json;
 use switchboard_common::doorbell::{Doorbells, Sweep};
-use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
 use switchboard_common::service::health::Health;
-use switchboard_common::store::{Account, Database};
+use switchboard_common::store::{Account, Database, QuarantineRow};
 use switchboard_connectors::intake::Intake;
 use switchboard_connectors::platform::Http;
 use switchboard_connectors::platforms;
@@ -15,48 +16,55 @@ use crate::cli::InboxCommand;
 /// Updates looked at in one go.
 const PAGE: i64 = 500;
 
-/// Lists and replays updates in quarantine.
+/// Lists, shows and replays updates in quarantine.
 pub async fn run(config: &Config, actor: &str, command: InboxCommand) -> anyhow::Result<()> {
     let database = super::open(config)?.by(actor);
     match command {
         InboxCommand::List { account, all } => {
-            let account = find(&database, &account).await?;
+            let account = super::account::find(&database, &account).await?;
             let mut after = 0;
             loop {
                 let rows = database.quarantined(account.id, all, after, PAGE).await?;
                 let Some(last) = rows.last() else { return Ok(()) };
                 after = last.id;
-                for row in rows {
-                    let replayed =
-                        row.replayed_at.map_or("waiting".to_owned(), |at| format!("read at {}", at.to_rfc3339()));
-                    println!(
-                        "{}\t{}\t{} bytes\t{replayed}\t{}",
-                        row.id,
-                        row.received_at.to_rfc3339(),
-                        row.raw.0.len(),
-                        row.reason
-                    );
-                }
+                rows.iter().for_each(|row| println!("{}", line(row)));
             }
         }
-        InboxCommand::Replay { account } => {
-            let account = find(&database, &account).await?;
+        InboxCommand::Show { account, id, raw } => {
+            let account = super::account::find(&database, &account).await?;
+            let rows = database.quarantined(account.id, true, id - 1, 1).await?;
+            let row = rows.into_iter().find(|row| row.id == id);
+            let row = row.ok_or_else(|| anyhow::anyhow!("{} has no update {id} in quarantine", account.name))?;
+            if !raw {
+                println!("{}", line(&row));
+                return Ok(());
+            }
+            // What a customer wrote is looked at: that leaves a trace.
+            database.note("inbox.show_raw", account.name.as_str(), json!({ "id": id })).await?;
+            std::io::stdout().write_all(&row.raw.0)?;
+            Ok(())
+        }
+        InboxCommand::Replay { account, ids } => {
+            let account = super::account::find(&database, &account).await?;
             let name = account.name.clone();
-            let (read, left) = replay(&database, account).await?;
-            database.note("inbox.replay", name.as_str(), json!({"read": read, "left": left})).await?;
+            let (read, left) = replay(&database, account, &ids).await?;
+            let after = json!({"read": read, "left": left, "ids": ids});
+            database.note("inbox.replay", name.as_str(), after).await?;
             println!("{read} read, {left} still unreadable");
+            anyhow::ensure!((read + left) as usize >= ids.len(), "some of the named updates are not in quarantine");
             Ok(())
         }
     }
 }
 
-async fn find(database: &Database, name: &str) -> anyhow::Result<Account> {
-    let name = AccountName::new(name).map_err(anyhow::Error::msg)?;
-    database.account(&name).await?.ok_or_else(|| anyhow::anyhow!("there is no account \"{name}\""))
+fn line(row: &QuarantineRow) -> String {
+    let replayed = row.replayed_at.map_or("waiting".to_owned(), |at| format!("read at {}", at.to_rfc3339()));
+    let (at, bytes) = (row.received_at.to_rfc3339(), row.raw.0.len());
+    format!("{}\t{at}\t{bytes} bytes\t{replayed}\t{}", row.id, row.reason)
 }
 
-/// Reads each waiting update with this version's parser. The chatservers find the rows with their next sweep.
-async fn replay(database: &Database, account: Account) -> anyhow::Result<(u32, u32)> {
+/// Reads each waiting update, or those named, with this version's parser. The chatservers find the rows with their next sweep.
+async fn replay(database: &Database, account: Account, ids: &[i64]) -> anyhow::Result<(u32, u32)> {
     let spec = platforms::find(&account.platform)
         .ok_or_else(|| anyhow::anyhow!("this version knows no platform \"{}\"", account.platform))?;
     let platform = spec.open(&account.settings, Http::new()?)?.platform;
@@ -75,7 +83,7 @@ async fn replay(database: &Database, account: Account) -> anyhow::Result<(u32, u
         let rows = database.quarantined(account.id, false, after, PAGE).await?;
         let Some(last) = rows.last() else { return Ok((read, left)) };
         after = last.id;
-        for row in rows {
+        for row in rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)) {
             // What a chatserver put aside was read once already: it goes back to the chatservers.
             if database.requeue_pending(account.id, row.id).await? {
                 read += 1;

@@ -10,6 +10,7 @@ mod fleet;
 mod handover;
 mod inbox;
 mod loader;
+mod outbox;
 mod queue;
 mod token;
 
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Fleet { watch, json } => fleet::run(&load()?, watch, json).await?,
         Command::Handover { account } => handover::run(&load()?, &actor, &account).await?,
+        Command::Outbox(command) => outbox::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Inbox(command) => inbox::run(&load()?, &actor, command).await?,
     }
     Ok(())
