@@ -34,6 +34,8 @@ pub struct Part<'a> {
     pub outcomes: Vec<Outcome<'a>>,
     /// Resends that somebody asked for after an unconfirmed was shown.
     pub resends: u64,
+    /// Whether an operator had it sent again after it had failed.
+    pub requeued: bool,
 }
 
 impl Part<'_> {
@@ -106,7 +108,7 @@ impl<'a> Parts<'a> {
             });
             let mut attempts = attempts.remove(&(row.account_id, row.id)).unwrap_or_default();
             attempts.sort_by_key(|attempt| attempt.n);
-            let part = Part { row, hash, group, attempts, outcomes: Vec::new(), resends: 0 };
+            let part = Part { row, hash, group, attempts, outcomes: Vec::new(), resends: 0, requeued: false };
             if all.by_place.insert(part.place(), all.parts.len()).is_some() {
                 log.violate(|| format!("the outbox holds {} twice", part.name()));
             }
@@ -157,6 +159,11 @@ impl<'a> Parts<'a> {
             let lost = !decision.ok && decision.code.is_none();
             let took = decision.ok || (lost && part.outcomes.iter().any(|outcome| outcome.state == "queued"));
             part.resends += u64::from(shown && took);
+        }
+        for decision in run.decisions.iter().filter(|decision| decision.action == "requeue" && decision.ok) {
+            let place = (decision.chat, decision.of, decision.part.unwrap_or(0));
+            let part = self.by_place.get(&place).map(|part| &mut self.parts[*part]);
+            part.into_iter().for_each(|part| part.requeued = true);
         }
         for part in &mut self.parts {
             part.resends = part.resends.min(part.unconfirmed());

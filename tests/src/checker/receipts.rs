@@ -14,11 +14,12 @@ pub fn check(run: &Run, index: &Index, parts: &Parts<'_>) -> Vec<Finding> {
 }
 
 /// Whether `next` may follow `now`, by docs/protocol.md. `sending` is never shown.
-fn may_follow(now: &str, next: &str) -> bool {
+fn may_follow(part: &Part<'_>, now: &str, next: &str) -> bool {
     match now {
+        "failed" => next == "queued" && part.requeued,
         "queued" => matches!(next, "sent" | "failed" | "unconfirmed" | "cancelled"),
         "unconfirmed" => matches!(next, "sent" | "queued" | "closed"),
-        _ => false, // sent, failed, cancelled and closed are final
+        _ => false, // sent, cancelled and closed are final
     }
 }
 
@@ -29,21 +30,23 @@ fn only_forwards(run: &Run, parts: &Parts<'_>) -> Finding {
         let states = part.outcomes.iter().map(|outcome| outcome.state);
         let steps = std::iter::once("queued").chain(states.clone()).zip(states);
         for (now, next) in steps {
-            finding.check(may_follow(now, next), || format!("{}: {next} was shown after {now}", part.name()));
+            finding.check(may_follow(part, now, next), || format!("{}: {next} was shown after {now}", part.name()));
         }
     }
     let mut sessions: HashMap<(&str, i64, i64, i64), &Status> = HashMap::new();
     for status in &run.statuses {
-        if !parts.by_place.contains_key(&(status.chat, status.of, status.part)) {
-            finding.check(false, || {
+        let Some(part) = parts.by_place.get(&(status.chat, status.of, status.part)).map(|part| &parts.parts[*part])
+        else {
+            finding.violate(|| {
                 format!(
                     "outcome of chat {} seq {} part {}, which is in no outbox row",
                     status.chat, status.of, status.part
                 )
             });
-        }
+            continue;
+        };
         if let Some(before) = sessions.insert((&status.sess, status.chat, status.of, status.part), status) {
-            finding.check(may_follow(&before.state, &status.state), || {
+            finding.check(may_follow(part, &before.state, &status.state), || {
                 format!(
                     "session {}: chat {} seq {} part {} went from {} to {}",
                     status.sess, status.chat, status.of, status.part, before.state, status.state

@@ -160,6 +160,11 @@ pub const OUTBOUND: &[Case] = &[
     ("the sender was shown another end", |run| row(run, "a4", json!({"state": 5})), &["OUT-14"]),
     ("a final state moved", |run| run.repeat("agent", shown_sent(), json!({"state": "failed", "seq": 0})), &["RC-1"]),
     ("a state shown twice", |run| run.repeat("agent", shown_sent(), json!({"seq": 0})), &["RC-1"]),
+    (
+        "a failed part waits again, and nobody decided it",
+        |run| run.repeat("agent", json!({"ev": "status", "state": "failed"}), json!({"state": "queued", "seq": 999})),
+        &["OUT-14", "RC-1"],
+    ),
     ("an outcome of nothing", |run| run.repeat("agent", shown_sent(), json!({"of": 88})), &["RC-1"]),
 ];
 

@@ -15,6 +15,7 @@ mod kills;
 mod lanes;
 mod limits;
 mod load;
+mod office;
 mod sabotage;
 mod settings;
 mod takeover;
