@@ -3,5 +3,6 @@ pub mod browser;
 
 pub mod agent;
 pub mod checker;
+pub mod file_client;
 pub mod harness;
 pub mod observer;

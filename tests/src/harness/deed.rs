@@ -23,6 +23,10 @@ impl Simulator {
         &self.base
     }
 
+    pub(super) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
     /// Any order; the account is added.
     ///
     /// # Panics

@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio_postgres::{Client, NoTls};
 
 /// Tables the checker reads (tests/README.md).
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "account",
     "agent",
     "queue",
@@ -23,7 +23,14 @@ const TABLES: [&str; 16] = [
     "attempt",
     "account_lease",
     "tenure",
+    "file",
+    "file_use",
 ];
+
+/// How many bytes are there of each file; the bytes themselves stay where they are.
+const CHUNKS: &str = "
+SELECT jsonb_build_object('account_id', account_id, 'file_id', file_id, 'chunks', count(*), 'bytes', sum(octet_length(data)))::text
+  FROM file_chunk GROUP BY account_id, file_id";
 
 /// Connects as an onlooker.
 pub async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
@@ -50,15 +57,18 @@ pub async fn write(url: &str, dir: &Path) -> anyhow::Result<()> {
         }
         file.flush()?;
     }
+    let rows = client.query(CHUNKS, &[]).await?;
+    let lines: String = rows.iter().map(|row| format!("{}\n", row.get::<_, &str>(0))).collect();
+    std::fs::write(dump.join("file_chunk.jsonl"), lines)?;
     client.batch_execute("COMMIT").await?;
     Ok(())
 }
 
-/// What still waits: undrained items, open parts.
+/// What still waits: undrained items and files to be fetched, open parts.
 pub async fn waiting(url: &str) -> Result<(i64, i64), tokio_postgres::Error> {
     let client = connect(url).await?;
     let row = client
-        .query_one("SELECT (SELECT count(*) FROM pending), (SELECT count(*) FROM outbox WHERE open)", &[])
+        .query_one("SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM file WHERE inbound AND state = 0), (SELECT count(*) FROM outbox WHERE open)", &[])
         .await?;
     Ok((row.get(0), row.get(1)))
 }

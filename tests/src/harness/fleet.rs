@@ -3,67 +3,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::json;
 
 use super::deed::ACCOUNT;
 use super::links::Links;
-use super::{Onlooker, Postgres, Process, Settings, Simulator, Witness, ZooKeeper, dump, free_port, until};
+use super::options::FleetOptions;
+use super::{Onlooker, Postgres, Process, Proxy, Settings, Simulator, Witness, ZooKeeper, dump, free_port, until};
 use crate::agent::{Agent, AgentOptions};
 use crate::checker::{self, Expectations, Report};
 use crate::observer::{SharedLog, WriteLog};
-
-/// How a fleet differs from the usual one.
-#[derive(Clone, Debug)]
-pub struct FleetOptions {
-    /// Name of the run's folder.
-    pub name: &'static str,
-    /// Connectors of the account.
-    pub connectors: usize,
-    /// ZooKeeper servers: one, or three.
-    pub zookeepers: usize,
-    /// Links that can be cut: from each connector to Postgres and ZooKeeper, from all to the platform, and between
-    /// the ZooKeeper servers.
-    pub cuts: bool,
-    /// Chatservers.
-    pub chatservers: usize,
-    /// `doorbell.sweep_ms`.
-    pub sweep_ms: u64,
-    /// `connector.write_by_ms`.
-    pub write_by_ms: u64,
-    /// `connector.answer_by_ms`.
-    pub answer_by_ms: u64,
-    /// How long the simulator takes to answer, milliseconds.
-    pub reply_delay_ms: u64,
-    /// By how much a call's way to the simulator varies, milliseconds.
-    pub arrival_jitter_ms: u64,
-    /// `SWITCHBOARD_SABOTAGE` for every process.
-    pub sabotage: Option<&'static str>,
-}
-
-impl FleetOptions {
-    /// The usual fleet.
-    pub fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            connectors: 1,
-            zookeepers: 1,
-            cuts: false,
-            chatservers: 2,
-            sweep_ms: 10_000,
-            write_by_ms: 1_500,
-            answer_by_ms: 4_000,
-            reply_delay_ms: 5,
-            arrival_jitter_ms: 0,
-            sabotage: None,
-        }
-    }
-
-    /// The usual fleet with an active connector and a standby.
-    pub fn pair(name: &'static str) -> Self {
-        Self { connectors: 2, ..Self::new(name) }
-    }
-}
 
 /// A running fleet. Dropping it stops everything it started.
 #[derive(Debug)]
@@ -78,23 +28,28 @@ pub struct Fleet {
     pub platform: Simulator,
     /// `agent.jsonl`.
     pub agents_log: SharedLog,
+    /// `file.jsonl`, once somebody uploads or downloads.
+    pub(super) files_log: OnceLock<SharedLog>,
     /// `nemesis.jsonl`.
     pub nemesis: SharedLog,
     /// Looks at the lease.
     pub onlooker: Onlooker,
     /// What can be cut.
     pub links: Option<Links>,
+    /// The reverse proxy, if there is one.
+    pub proxy: Option<Proxy>,
     /// Environment of each connector, kept when it is started again.
     pub surroundings: Vec<HashMap<String, String>>,
     pub(super) crash_witness: PathBuf,
     pub(super) connectors: Vec<Option<Process>>,
-    settings: Settings,
-    options: FleetOptions,
+    pub(super) settings: Settings,
+    pub(super) options: FleetOptions,
     /// The connectors', then the chatservers'.
     admin_ports: Vec<u16>,
-    chat_ports: Vec<u16>,
+    pub(super) chat_ports: Vec<u16>,
     /// Where the connectors are reached from outside.
     pub public_ports: Vec<u16>,
+    pub(super) proxy_port: u16,
     chatservers: Vec<Option<Process>>,
     faults: u64,
     simulator: Option<Process>,
@@ -125,6 +80,7 @@ impl Fleet {
             agents_log: WriteLog::create(&dir.join("agent.jsonl")).expect("a fresh run"),
             nemesis,
             onlooker: Onlooker::new(postgres.url()),
+            files_log: OnceLock::new(),
             surroundings: (0..options.connectors).map(surroundings).collect(),
             links,
             crash_witness: dir.join("crash-witness"),
@@ -132,6 +88,8 @@ impl Fleet {
             admin_ports: (0..options.connectors + options.chatservers).map(|_| free_port()).collect(),
             chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
             public_ports: (0..options.connectors).map(|_| free_port()).collect(),
+            proxy_port: free_port(),
+            proxy: None,
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
             simulator: None,
@@ -144,6 +102,9 @@ impl Fleet {
         fleet.write_config();
         fleet.start_simulator(platform_port).await;
         fleet.set_up();
+        if fleet.options.proxy {
+            fleet.start_proxy().await;
+        }
         for number in 0..fleet.options.chatservers {
             fleet.start_chatserver(number, &[]).await;
         }
@@ -162,6 +123,9 @@ impl Fleet {
             .args(["--reply-delay-ms", &self.options.reply_delay_ms.to_string()])
             .arg("--log")
             .arg(self.dir.join("mock.jsonl"));
+        if self.options.webhook {
+            command.arg("--local"); // our own addresses are no HTTPS
+        }
         if self.options.arrival_jitter_ms > 0 {
             command.args(["--arrival-jitter-ms", &self.options.arrival_jitter_ms.to_string()]);
         }
@@ -171,19 +135,25 @@ impl Fleet {
 
     fn write_config(&self) {
         let options = &self.options;
+        let public_url = match options.webhook || options.proxy {
+            true => format!("public_url = \"{}\"\n", self.public_base()),
+            false => String::new(),
+        };
+        std::fs::write(self.dir.join("webhook-secret"), "a-secret-of-the-tests").expect("writable");
         std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
         std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
         let config = format!(
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = {}\nretry_first_ms = 200\n\
-             [chatserver]\norigins = \"{}\"\n",
+             {}[chatserver]\norigins = \"{}\"\n",
             self.postgres.url(),
             self.zookeeper.connect(),
             options.sweep_ms,
             self.dir.join("hs256").display(),
             options.answer_by_ms,
             options.write_by_ms,
+            public_url,
             self.platform.base()
         );
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
@@ -195,19 +165,13 @@ impl Fleet {
         let token = format!("token=file:{}", self.dir.join("token").display());
         let platform = self.links.as_ref().map(|links| format!("http://127.0.0.1:{}", links.platform.port()));
         let base = format!("base_url={}", platform.as_deref().unwrap_or(self.platform.base()));
-        self.operate(&[
-            "account",
-            "add",
-            ACCOUNT,
-            "--platform",
-            "telegram",
-            "--queue",
-            "support",
-            "--set",
-            &token,
-            "--set",
-            &base,
-        ]);
+        let mut account = vec!["account", "add", ACCOUNT, "--platform", "telegram", "--queue", "support"];
+        account.extend(["--set", &token, "--set", &base]);
+        let secret = format!("webhook_secret=file:{}", self.dir.join("webhook-secret").display());
+        if self.options.webhook {
+            account.extend(["--set", "receive=webhook", "--set", &secret]);
+        }
+        self.operate(&account);
         for (agent, shown) in [("anna", "Anna"), ("boris", "Boris"), ("clara", "Clara"), ("daria", "Daria")] {
             self.operate(&["agent", "add", agent, "--display-name", shown, "--queue", "support"]);
         }

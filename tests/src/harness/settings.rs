@@ -13,6 +13,8 @@ pub struct Settings {
     pub postgres_bin: PathBuf,
     /// Class path of ZooKeeper's server.
     pub zookeeper_classes: String,
+    /// The reverse proxy, for the runs that have one.
+    pub haproxy: PathBuf,
     /// Where runs are kept.
     pub runs: PathBuf,
 }
@@ -33,6 +35,7 @@ impl Settings {
             simulator: get("SWITCHBOARD_TEST_SIMULATOR").into(),
             postgres_bin: get("SWITCHBOARD_TEST_PGBIN").into(),
             zookeeper_classes: get("SWITCHBOARD_TEST_ZKCP"),
+            haproxy: std::env::var_os("SWITCHBOARD_HAPROXY").map_or_else(|| "/usr/sbin/haproxy".into(), PathBuf::from),
             runs: get("SWITCHBOARD_TEST_DIR").into(),
         }
     }

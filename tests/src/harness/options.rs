@@ -1,0 +1,59 @@
+//! What a scenario may ask of its fleet.
+
+/// How a fleet differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct FleetOptions {
+    /// Name of the run's folder.
+    pub name: &'static str,
+    /// Connectors of the account.
+    pub connectors: usize,
+    /// ZooKeeper servers: one, or three.
+    pub zookeepers: usize,
+    /// Links that can be cut: from each connector to Postgres and ZooKeeper, from all to the platform, and between
+    /// the ZooKeeper servers.
+    pub cuts: bool,
+    /// Chatservers.
+    pub chatservers: usize,
+    /// `doorbell.sweep_ms`.
+    pub sweep_ms: u64,
+    /// `connector.write_by_ms`.
+    pub write_by_ms: u64,
+    /// `connector.answer_by_ms`.
+    pub answer_by_ms: u64,
+    /// How long the simulator takes to answer, milliseconds.
+    pub reply_delay_ms: u64,
+    /// By how much a call's way to the simulator varies, milliseconds.
+    pub arrival_jitter_ms: u64,
+    /// `SWITCHBOARD_SABOTAGE` for every process.
+    pub sabotage: Option<&'static str>,
+    /// The platform calls a webhook, instead of being polled.
+    pub webhook: bool,
+    /// HAProxy stands before connectors and chatservers, for platforms and agents.
+    pub proxy: bool,
+}
+
+impl FleetOptions {
+    /// The usual fleet.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            connectors: 1,
+            zookeepers: 1,
+            cuts: false,
+            chatservers: 2,
+            sweep_ms: 10_000,
+            write_by_ms: 1_500,
+            answer_by_ms: 4_000,
+            reply_delay_ms: 5,
+            arrival_jitter_ms: 0,
+            sabotage: None,
+            webhook: false,
+            proxy: false,
+        }
+    }
+
+    /// The usual fleet with an active connector and a standby.
+    pub fn pair(name: &'static str) -> Self {
+        Self { connectors: 2, ..Self::new(name) }
+    }
+}
