@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
 pub use switchboard_common::model::{FileLimits, Limit, Scope};
-use switchboard_common::service::clock::Moment;
+pub use switchboard_common::service::clock::Moment;
 
 pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Upload};
 use crate::webhook::Secrets;

@@ -13,12 +13,11 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use switchboard_common::model::{Inbound, RawUpdate};
-use switchboard_common::service::clock::Moment;
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit, Outbound,
-    ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step, Webhook,
+    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit, Moment,
+    Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step, Webhook,
     WebhookInfo, WebhookRequest, is_one_of,
 };
 
