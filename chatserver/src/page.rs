@@ -23,6 +23,7 @@ pub(crate) fn routes(origins: &[String]) -> Router {
         ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
         ("/page.js", script, include_str!("page/page.js")),
         ("/desk.js", script, include_str!("page/desk.js")),
+        ("/attach.js", script, include_str!("page/attach.js")),
         ("/files.js", script, include_str!("page/files.js")),
         ("/session.js", script, include_str!("page/session.js")),
         ("/waiting.js", script, include_str!("page/waiting.js")),

@@ -72,8 +72,9 @@ export class Desk {
   // A text keeps its client key from the moment it is written until it is accepted: the same key again after a lost
   // answer is the same message to the server. States: waiting, asking, accepted (its entry is on the way), refused.
 
-  write(words) {
-    kept.outbox.push({ chat: this.open.chat, key: crypto.randomUUID(), text: words, seen: this.#seen(), state: "waiting" });
+  /** `file` is what the file server said of an upload, or undefined. */
+  write(words, file) {
+    kept.outbox.push({ chat: this.open.chat, key: crypto.randomUUID(), text: words, file, seen: this.#seen(), state: "waiting" });
     this.#pump();
   }
 
@@ -84,11 +85,11 @@ export class Desk {
     this.#pump();
   }
 
-  /** Takes a refused text out and returns its words. */
+  /** Takes a refused text out and returns it. */
   takeBack(key) {
     const at = kept.outbox.findIndex((text) => text.key === key && text.state === "refused");
-    if (at < 0) return "";
-    const [{ text }] = kept.outbox.splice(at, 1);
+    if (at < 0) return null;
+    const [text] = kept.outbox.splice(at, 1);
     this.#pump();
     return text;
   }
@@ -119,7 +120,7 @@ export class Desk {
   async #submit(text) {
     text.state = "asking";
     try {
-      const fields = { chat: text.chat, client_key: text.key, text: text.text, seen_seq: text.seen };
+      const fields = { chat: text.chat, client_key: text.key, text: text.text, file: text.file?.file, seen_seq: text.seen };
       const answer = await this.session.request("send", fields);
       Object.assign(text, { state: "accepted", seq: answer.seq });
     } catch (refusal) {

@@ -1,6 +1,7 @@
 // Draws the desk and passes on what the agent does. Every text from outside enters as a text node, never as markup,
 // so nothing a customer writes can become an element. README.md lists the ids and data attributes tests rely on.
 
+import { Attach, attachRow } from "/attach.js";
 import { Desk } from "/desk.js";
 import { Files, fileRow, fileWord } from "/files.js";
 import { keep, kept } from "/session.js";
@@ -16,6 +17,7 @@ let following = true; // the end of the log is on screen, and stays there
 
 const desk = new Desk({ draw, alarm, status });
 const files = new Files({ draw, alarm });
+const attach = new Attach(draw);
 
 function draw() {
   if (!asked) requestAnimationFrame(drawAll);
@@ -74,6 +76,10 @@ function drawChat(chat) {
   $("take").hidden = chat.state !== "waiting";
   $("close").hidden = $("composer").hidden = !mine;
   $("older").hidden = !desk.open.before;
+  const draft = attach.of(chat.chat);
+  $("draft").hidden = !draft;
+  reconcile($("draft"), draft ? [{ key: chat.chat, looks: [draft.name, draft.state, draft.done, draft.reason], make: () => attachRow(el, draft) }] : []);
+  $("send").disabled = Boolean(draft) && draft.state !== "ready";
 
   const box = $("scroll");
   const entries = [...desk.open.log.values()].sort((a, b) => a.seq - b.seq);
@@ -187,7 +193,8 @@ function unsentRow(text) {
   const make = () =>
     el("li", { class: "said ours unsent", "data-key": text.key, "data-state": text.state },
       el("p", { class: "head" }, el("bdi", {}, desk.me.display_name)),
-      el("p", { class: "text", dir: "auto" }, text.text),
+      text.file ? el("p", { class: "about" }, el("bdi", {}, fileWord(text.file))) : null,
+      text.text ? el("p", { class: "text", dir: "auto" }, text.text) : null,
       el("div", { class: "delivery" }, el("div", { class: "part", "data-state": text.state }, say[text.state],
         text.state === "refused" ? el("span", { class: "choice" }, button("again", "Send anyway"), button("edit", "Edit")) : null)));
   return { key: `key ${text.key}`, looks: [text.text, text.state, text.reason], make };
@@ -271,9 +278,14 @@ const actions = {
   retry: () => desk.session.open(),
   leave: () => begin(null),
   save: (button) => files.save(button.dataset.path, button.dataset.name),
+  attach: () => $("attach-file").click(),
+  "attach-again": () => attach.again(desk.open.chat),
+  "attach-remove": () => attach.remove(desk.open.chat),
   again: (button) => desk.again(button.dataset.key),
   edit(button) {
-    $("text").value = [desk.takeBack(button.dataset.key), $("text").value].filter(Boolean).join("\n");
+    const back = desk.takeBack(button.dataset.key);
+    $("text").value = [back?.text, $("text").value].filter(Boolean).join("\n");
+    if (back?.file) attach.restore(back.chat, back.file);
     $("text").focus();
   },
 };
@@ -295,8 +307,9 @@ new ResizeObserver(() => following && toEnd()).observe($("scroll"));
 
 $("composer").addEventListener("submit", (submit) => {
   submit.preventDefault();
-  if ($("text").value.trim() === "") return;
-  desk.write($("text").value);
+  const draft = attach.of(desk.open.chat);
+  if (draft ? draft.state !== "ready" : $("text").value.trim() === "") return;
+  desk.write($("text").value.trim() && $("text").value, attach.take(desk.open.chat));
   $("text").value = "";
   toEnd();
 });
@@ -305,6 +318,21 @@ $("text").addEventListener("keydown", (key) => {
   if (key.key !== "Enter" || key.shiftKey || key.isComposing) return;
   key.preventDefault();
   $("composer").requestSubmit();
+});
+
+function attachFile(file) {
+  if (file) attach.add(desk.open.chat, desk.chats.get(desk.open.chat).account, file);
+}
+
+$("attach-file").addEventListener("change", () => {
+  attachFile($("attach-file").files[0]);
+  $("attach-file").value = ""; // the same file may be chosen again
+});
+
+$("text").addEventListener("paste", (paste) => {
+  if (paste.clipboardData.files.length === 0) return; // words
+  paste.preventDefault();
+  attachFile(paste.clipboardData.files[0]);
 });
 
 $("token-form").addEventListener("submit", (submit) => {
@@ -317,7 +345,10 @@ addEventListener("online", () => $("status").dataset.state === "waiting" && desk
 
 /** Connects with a token, or without one asks for it. The token is never part of an address. */
 function begin(token, base = null) {
-  if (token !== kept.token) files.forget();
+  if (token !== kept.token) {
+    files.forget();
+    attach.forget();
+  }
   Object.assign(kept, { token, files: base });
   keep();
   $("desk").hidden = $("leave").hidden = !token;

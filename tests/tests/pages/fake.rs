@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path as Segment, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -35,7 +36,7 @@ impl Fake {
         let app = Router::new()
             .route("/v1/agent", any(agent))
             .route("/", get(async || file("index.html").await))
-            .route("/files/{account}/{file}", get(attachment))
+            .route("/files/{account}/{file}", get(attachment).put(upload))
             .route("/{name}", get(async |Segment(name): Segment<String>| file(&name).await))
             .with_state(tell);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -85,6 +86,46 @@ async fn attachment(uri: Uri, headers: HeaderMap, Segment((account, name)): Segm
         "page" => ([(header::CONTENT_TYPE, "text/html")], "<script>window.hacked = true</script>").into_response(),
         _ => (StatusCode::NOT_FOUND, r#"{"title": "Not found", "detail": "there is no such file"}"#).into_response(),
     }
+}
+
+/// Takes what is not larger than a kilobyte; the file's id is its name and size.
+async fn upload(
+    uri: Uri,
+    headers: HeaderMap,
+    Segment((account, key)): Segment<(String, String)>,
+    bytes: Bytes,
+) -> Response {
+    assert!(account == "support-bot" && key.len() == 36, "{uri}");
+    assert_eq!(headers[header::AUTHORIZATION], "Bearer secret-token");
+    assert_eq!(headers[header::CONTENT_TYPE], "image/png");
+    if bytes.len() > 1000 {
+        let problem = json!({"title": "Too large", "detail": "this account takes files of at most 1,000 bytes"});
+        return (StatusCode::PAYLOAD_TOO_LARGE, problem.to_string()).into_response();
+    }
+    let query = uri.query().and_then(|query| query.strip_prefix("name=")).expect("a name");
+    let name = percent_decoded(query);
+    let file = json!({"file": format!("{name}/{}", bytes.len()), "name": name, "mime": "image/png",
+                      "size_bytes": bytes.len(), "sha256": "00", "kind": "photo"});
+    (StatusCode::CREATED, file.to_string()).into_response()
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        rest = match (first, more) {
+            (b'%', [high, low, more @ ..]) => {
+                let digits = [*high, *low];
+                bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
+                more
+            }
+            (byte, more) => {
+                bytes.push(*byte);
+                more
+            }
+        };
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 /// One white pixel, PNG.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod attach;
 mod fake;
 mod files;
 mod reading;
