@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use switchboard_common::access::rules;
 use switchboard_common::model::{AccountName, AgentId, FileId};
+use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
 
@@ -50,7 +51,7 @@ pub(crate) struct Link {
 /// Makes links and believes them.
 pub(crate) struct Links {
     account: AccountName,
-    secrets: Vec<SecretString>,
+    secret: Option<SecretFile>,
     good_for: Duration,
     base: String,
 }
@@ -59,25 +60,34 @@ impl Links {
     /// A shorter key could be found by trying.
     pub(crate) const SHORTEST_SECRET_BYTES: usize = 32;
 
-    pub(crate) fn new(account: &AccountName, secrets: Vec<SecretString>, good_for: Duration, public_url: &str) -> Self {
-        Self { account: account.clone(), secrets, good_for, base: public_url.trim_end_matches('/').to_owned() }
+    pub(crate) fn new(account: &AccountName, secret: Option<SecretFile>, good_for: Duration, public_url: &str) -> Self {
+        Self { account: account.clone(), secret, good_for, base: public_url.trim_end_matches('/').to_owned() }
+    }
+
+    /// The keys as they are now, one a line: the first signs, each is believed. One that is too short is none.
+    pub(crate) fn keys(&self) -> Vec<SecretString> {
+        let Some(secret) = &self.secret else { return Vec::new() };
+        let now = secret.current();
+        let lines = now.expose_secret().lines().map(str::trim);
+        lines.filter(|line| line.len() >= Self::SHORTEST_SECRET_BYTES).map(SecretString::from).collect()
     }
 
     /// Without a key there are none.
-    pub(crate) fn on(&self) -> Result<&[SecretString], Problem> {
-        match self.secrets.as_slice() {
-            [] => Err(Problem::not_found("signed links are switched off here: files.link_secret_file is not set")),
-            secrets => Ok(secrets),
+    pub(crate) fn on(&self) -> Result<Vec<SecretString>, Problem> {
+        let keys = self.keys();
+        match keys.is_empty() {
+            true => Err(Problem::not_found("signed links are switched off here: files.link_secret_file is not set")),
+            false => Ok(keys),
         }
     }
 
     /// Makes one, for the eyes of `viewer`.
     pub(crate) fn make(&self, file: &FileId, viewer: Option<AgentId>, now: DateTime<Utc>) -> Result<Link, Problem> {
-        let secret = self.on()?.first().ok_or_else(no_such_file)?;
+        let secret = self.on()?.into_iter().next().ok_or_else(no_such_file)?;
         // Whole seconds: rounded down, so that it is never good for longer.
         let expires = (now + self.good_for).timestamp();
         let agent = viewer.map(|viewer| viewer.to_string()).unwrap_or_default();
-        let signature = hex(&self.mac(secret, file, &expires.to_string(), &agent)?.finalize().into_bytes());
+        let signature = hex(&self.mac(&secret, file, &expires.to_string(), &agent)?.finalize().into_bytes());
         let agent = if agent.is_empty() { agent } else { format!("&agent={agent}") };
         let url = format!("{}/files/{}/{file}?expires={expires}{agent}&signature={signature}", self.base, self.account);
         Ok(Link { url, expires_at: DateTime::from_timestamp(expires, 0).unwrap_or(now) })
@@ -90,12 +100,12 @@ impl Links {
         link: &LinkQuery,
         now: DateTime<Utc>,
     ) -> Result<Option<AgentId>, Problem> {
-        let secrets = self.on()?;
+        let keys = self.on()?;
         let agent = link.agent.as_deref().unwrap_or_default();
         let (Some(expires), Some(signature)) = (&link.expires, &link.signature) else { return Err(no_such_file()) };
         let signature = bytes(signature).ok_or_else(no_such_file)?;
         let mut genuine = false;
-        for secret in secrets {
+        for secret in &keys {
             // Compared in constant time, and the text as it came: no second spelling is as good.
             genuine |= self.mac(secret, file, expires, agent)?.verify_slice(&signature).is_ok();
         }

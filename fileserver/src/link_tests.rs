@@ -5,9 +5,9 @@ use super::*;
 const SECRET: &str = "a secret of links, more than 32 bytes";
 
 fn links(account: &str, secrets: &[&str]) -> Links {
-    let secrets = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+    let secret = (!secrets.is_empty()).then(|| SecretFile::fixed(SecretString::from(secrets.join("\n"))));
     let account = AccountName::new(account).unwrap();
-    Links::new(&account, secrets, Duration::from_secs(300), "https://chat.example/")
+    Links::new(&account, secret, Duration::from_secs(300), "https://chat.example/")
 }
 
 fn query(url: &str) -> LinkQuery {
@@ -80,6 +80,7 @@ fn keys_change_one_after_the_other() {
     assert!(links("main", &[new]).believe(&file, &given, now).is_err());
     let given = query(&links("main", &[new, old]).make(&file, None, now).unwrap().url);
     assert!(links("main", &[new]).believe(&file, &given, now).is_ok(), "the first key signs");
+    assert_eq!(links("main", &["short", "", new]).keys().len(), 1);
     let off = links("main", &[]).believe(&file, &given, now).unwrap_err();
     assert!(off.status() == 404 && format!("{off:?}").contains("files.link_secret_file"));
 }

@@ -64,10 +64,10 @@ impl Form {
 
     /// The next part; what is left of the one before is passed over, when it is short.
     pub(crate) async fn next(&mut self) -> Result<Option<Field<'_>>, Problem> {
-        self.seen += 1;
         if self.seen > MOST_PARTS {
             return Err(Problem::bad_request("the form has too many parts"));
         }
+        self.seen += 1;
         self.headroom.renew();
         // What is looked through is short: all of it comes in the time in which something has to come.
         let next = tokio::time::timeout(self.silence, self.parts.next_field());

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
 use switchboard_common::access::Gate;
 use switchboard_common::model::{AccountId, AccountName, FileId, FileLimits};
+use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::metrics::{FILE_BYTES, FILE_REQUESTS};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::link::Links;
 use crate::sweep;
@@ -25,10 +25,10 @@ pub struct FileServerOptions {
     pub account_name: AccountName,
     /// For bytes alone: a pool of its own.
     pub database: Database,
-    /// What may be attached now; none: nothing.
-    pub limits: watch::Receiver<Option<FileLimits>>,
-    /// Keys of signed links: the first signs, each is believed. None: no links.
-    pub link_secrets: Vec<SecretString>,
+    /// What may be attached now; none: nothing. Asked for every upload: an account's settings change while it is served.
+    pub limits: Arc<dyn Fn() -> Option<FileLimits> + Send + Sync>,
+    /// Keys of signed links, a line each: the first signs, all are believed. None: no links.
+    pub link_secret: Option<SecretFile>,
     /// How long a link is good.
     pub link_good_for: Duration,
     /// How links begin; empty: with a slash.
@@ -79,7 +79,7 @@ struct Inner {
     account: AccountId,
     name: AccountName,
     database: Database,
-    limits: watch::Receiver<Option<FileLimits>>,
+    limits: Arc<dyn Fn() -> Option<FileLimits> + Send + Sync>,
     links: Links,
     turns: Arc<Semaphore>,
     origins: Vec<String>,
@@ -90,14 +90,15 @@ struct Inner {
 impl FileServer {
     /// Makes it, and begins to look for orphans, until the shutdown.
     pub fn new(options: FileServerOptions) -> Result<Self, FileServerError> {
-        let short = |secret: &SecretString| secret.expose_secret().len() < Links::SHORTEST_SECRET_BYTES;
-        if options.link_secrets.iter().any(short) {
+        let wanted = options.link_secret.is_some();
+        let links = Links::new(&options.account_name, options.link_secret, options.link_good_for, &options.public_url);
+        if wanted && links.keys().is_empty() {
             return Err(FileServerError::ShortSecret);
         }
         let server = Self(Arc::new(Inner {
             gate: options.gate,
             account: options.account,
-            links: Links::new(&options.account_name, options.link_secrets, options.link_good_for, &options.public_url),
+            links,
             name: options.account_name,
             database: options.database,
             limits: options.limits,
@@ -141,7 +142,7 @@ impl FileServer {
     }
 
     pub(crate) fn limits(&self) -> Option<FileLimits> {
-        *self.0.limits.borrow()
+        (self.0.limits)()
     }
 
     /// Waits for a turn, or says when to come back. Hold it as long as bytes pass.

@@ -157,7 +157,7 @@ async fn a_link_shows_what_its_maker_may_see() {
 
 #[tokio::test]
 async fn links_are_there_when_there_is_a_key() {
-    let off = Server::start_with(Wishes { link_secrets: Vec::new(), ..Wishes::default() }).await;
+    let off = Server::start_with(Wishes { link_secret: None, ..Wishes::default() }).await;
     let path = format!("main/{}", off.upload("anna", "x").await);
     let made = off.post("anna", &format!("{path}/link")).send().await.unwrap();
     let used = off.client.get(off.url(&format!("{path}?expires=1&signature=2"))).send().await.unwrap();

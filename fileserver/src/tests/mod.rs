@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use switchboard_common::access::rules::ALL;
 use switchboard_common::access::{AuthKey, AuthSettings, Gate, Surface, TokenAlgorithm, Verifier};
 use switchboard_common::model::{AccountId, AccountName, Capabilities, FileLimits};
-use switchboard_common::service::config::Config;
+use switchboard_common::service::config::{Config, SecretFile};
 use switchboard_common::service::http::{HttpLimits, serve};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::testkit::TestDatabase;
@@ -48,7 +48,7 @@ struct Wishes {
     at_once: usize,
     bounds: Bounds,
     taken_within: Duration,
-    link_secrets: Vec<&'static str>,
+    link_secret: Option<&'static str>,
     public_url: &'static str,
     origins: Vec<&'static str>,
 }
@@ -61,7 +61,7 @@ impl Default for Wishes {
             at_once: 32,
             bounds: Bounds::default(),
             taken_within: DEADLINE,
-            link_secrets: vec!["a secret of links, more than 32 bytes"],
+            link_secret: Some("a secret of links, more than 32 bytes"),
             public_url: "",
             origins: Vec::new(),
         }
@@ -99,8 +99,8 @@ impl Server {
             account,
             account_name: AccountName::new("main").unwrap(),
             database: pool(if wishes.away { NOBODY } else { &test.url }, wishes.pool_size),
-            limits: receiver,
-            link_secrets: wishes.link_secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
+            limits: Arc::new(move || *receiver.borrow()),
+            link_secret: wishes.link_secret.map(|secret| SecretFile::fixed(SecretString::from(secret))),
             link_good_for: Duration::from_secs(300),
             public_url: wishes.public_url.to_owned(),
             at_once: wishes.at_once,

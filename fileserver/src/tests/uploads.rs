@@ -68,9 +68,14 @@ async fn a_form_holds_one_file() {
         let answer = send_form(&server, body).await;
         assert_eq!(problem(answer).await, refused(400, "bad_request"), "{what}");
     }
+    let sixteen: Vec<(&str, &[u8])> =
+        [(FILE, b"x".as_slice())].into_iter().chain([(NOTE, b"y".as_slice()); 15]).collect();
+    assert_eq!(send_form(&server, form(&sixteen)).await.status(), 201);
+    let seventeen = [&sixteen[..], &[(NOTE, b"")]].concat();
+    assert_eq!(problem(send_form(&server, form(&seventeen)).await).await, refused(400, "bad_request"));
     let large = send_form(&server, form(&[(FILE, &noise(8 * MIB + 1, 1))])).await;
     assert_eq!(problem(large).await, refused(413, "too_large"));
-    server.has(1, 13).await;
+    server.has(2, 14).await;
     server.stop().await;
 }
 
