@@ -6,14 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use switchboard_common::access::{Gate, Verifier};
-use switchboard_common::model::FileLimits;
 use switchboard_common::service::admin::health_routes;
+use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::http::{self, HttpLimits};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_fileserver::{Bounds, FileServer, FileServerOptions};
-use tokio::sync::watch;
 
 use crate::intake::Surroundings;
 use crate::serve::Databases;
@@ -21,7 +19,6 @@ use crate::settings::Settings;
 use crate::webhook::Door;
 
 /// Where and what a connector serves.
-#[derive(Clone)]
 pub struct PublicOptions {
     /// Where to listen.
     pub listen: SocketAddr,
@@ -31,8 +28,8 @@ pub struct PublicOptions {
     pub url: String,
     /// Believes agents' tokens.
     pub verifier: Arc<Verifier>,
-    /// Keys of signed links: the first signs, each is believed. None: no links.
-    pub link_secrets: Vec<SecretString>,
+    /// Keys of signed links, a line each: the first signs, all are believed. None: no links.
+    pub link_secret: Option<SecretFile>,
     /// How long a link is good.
     pub link_good_for: Duration,
     /// Uploads and downloads at once.
@@ -51,29 +48,29 @@ pub(crate) async fn serve(
     databases: &Databases,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
-    let PublicOptions { listen, limits, .. } = options.clone();
+    let (listen, limits) = (options.listen, options.limits.clone());
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .map_err(|error| anyhow::anyhow!("cannot listen on {listen} (connector.listen): {error}"))?;
     tracing::info!(listen = %listener.local_addr()?, "serving platforms and agents");
     let health = health_routes(around.health.clone());
     let webhooks = Door::open(settings.clone(), around, &limits.addresses, shutdown).routes();
-    let files = FileServer::new(files(options, settings, databases, shutdown))?;
+    let files = FileServer::new(files(options, settings.clone(), databases, shutdown))?;
     let files = limits.addresses.limited(switchboard_fileserver::routes(files));
     let (router, ending) = (health.merge(webhooks).merge(files), shutdown.clone());
     shutdown.spawn(async move { http::serve(listener, router, limits, &ending).await });
     Ok(())
 }
 
-fn files(options: PublicOptions, settings: &Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {
+fn files(options: PublicOptions, settings: Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {
     let account = settings.borrow().account.clone();
     FileServerOptions {
         gate: Gate::new(options.verifier, databases.rows.clone()),
         account: account.id,
         account_name: account.name,
         database: databases.bytes.clone(),
-        limits: limits_in_force(settings.clone(), shutdown),
-        link_secrets: options.link_secrets,
+        limits: Arc::new(move || settings.borrow().capabilities.files),
+        link_secret: options.link_secret,
         link_good_for: options.link_good_for,
         public_url: options.url,
         at_once: options.files_at_once,
@@ -82,16 +79,4 @@ fn files(options: PublicOptions, settings: &Settings, databases: &Databases, shu
         bounds: Bounds::default(),
         shutdown: shutdown.clone(),
     }
-}
-
-/// What may be attached, by the settings in force.
-fn limits_in_force(mut settings: Settings, shutdown: &Shutdown) -> watch::Receiver<Option<FileLimits>> {
-    let (tell, limits) = watch::channel(settings.borrow_and_update().capabilities.files);
-    // Ends when nobody follows the settings any more, which is at the shutdown.
-    shutdown.spawn(async move {
-        while settings.changed().await.is_ok() {
-            tell.send_replace(settings.borrow_and_update().capabilities.files);
-        }
-    });
-    limits
 }

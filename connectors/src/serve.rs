@@ -22,7 +22,6 @@ use crate::sender::{Sender, SenderOptions};
 use crate::settings::{self, Outside, Settings};
 
 /// How a connector works.
-#[derive(Clone)]
 pub struct ConnectorOptions {
     /// Names this process in the lease.
     pub holder: String,

@@ -281,8 +281,8 @@ impl Config {
     }
 
     /// The keys of signed links, a line each: all are believed, the first signs. None: there are no links.
-    pub fn link_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
-        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file).map(lines)
+    pub fn link_secret(&self) -> Result<Option<SecretFile>, ConfigError> {
+        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
     }
 
     /// The shared keys of agents' tokens, a line each: all are believed, the first signs.

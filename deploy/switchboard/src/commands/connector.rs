@@ -44,7 +44,7 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             limits: HttpLimits::new(&config.public)?,
             url: config.connector.public_url.clone(),
             verifier: Verifier::watched(config, &process.shutdown)?,
-            link_secrets: config.link_secrets()?,
+            link_secret: config.link_secret()?,
             link_good_for: Duration::from_secs(config.files.link_good_for_s),
             files_at_once: config.files.at_once,
             orphans_after: Duration::from_secs(config.files.orphan_hours * 3600),
