@@ -334,7 +334,9 @@ async fn an_address_with_a_token_shows_itself_to_nobody() {
     let at = crate::platform::FileAt { url: format!("https://x/file/bot{TOKEN}/a").into(), size_bytes: None };
     assert!(!format!("{at:?}").contains("S3CRET") && at.url.expose_secret().contains("S3CRET"));
     let http = Http::new().unwrap();
-    let refused = http.get_stream(&format!("http://127.0.0.1:9/bot{TOKEN}/a"), 1, Moment::now() + MINUTE).await;
+    let nobody = crate::http::Origin::configured("http://127.0.0.1:9").expect("an address");
+    let refused =
+        http.get_stream(&format!("http://127.0.0.1:9/bot{TOKEN}/a"), &nobody, 1, Moment::now() + MINUTE).await;
     let error = refused.map(drop).expect_err("nobody listens").to_string();
     assert!(!error.contains("S3CRET"), "{error}");
 }

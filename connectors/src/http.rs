@@ -1,7 +1,9 @@
 //! The HTTP client of a connector: one exchange a call, no hidden repeats, and a body that is not written
 //! after its deadline.
 
+mod download;
 mod fence;
+mod guard;
 mod multipart;
 
 use std::sync::Arc;
@@ -10,11 +12,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use switchboard_common::faults::{armed, point};
 use switchboard_common::service::clock::Moment;
 
+pub use download::{Download, DownloadError};
 pub use fence::Fence;
+pub use guard::Origin;
+use guard::Resolver;
 pub use multipart::{FileBody, Upload};
 
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
@@ -29,8 +34,10 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
-    /// For bodies that are passed on as they come.
+    /// For bodies that are passed on as they come, from where an operator has configured it.
     downloads: reqwest::Client,
+    /// The same, from where somebody else says: to global addresses only.
+    guarded: reqwest::Client,
 }
 
 /// When an exchange must end, and until when its first byte may be written.
@@ -93,8 +100,10 @@ impl Http {
         };
         let client = proxied(Self::builder())?.build()?;
         // What a server compressed would be counted, and named, as what it is not.
-        let downloads = proxied(Self::builder().no_gzip().no_brotli().no_deflate().no_zstd())?.build()?;
-        Ok(Self { client, downloads })
+        let plain = || proxied(Self::builder().no_gzip().no_brotli().no_deflate().no_zstd());
+        let downloads = plain()?.build()?;
+        let guarded = plain()?.https_only(true).dns_resolver(Arc::new(Resolver::new(proxy))).build()?;
+        Ok(Self { client, downloads, guarded })
     }
 
     fn builder() -> reqwest::ClientBuilder {
@@ -168,64 +177,6 @@ impl Http {
                 }
             }
         }
-    }
-}
-
-/// A body on its way: read it piece by piece.
-pub struct Download {
-    response: reqwest::Response,
-    left: u64,
-    deadline: Moment,
-}
-
-/// Why a download broke off.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DownloadError {
-    /// Nothing, or not all, came in time.
-    #[error("{0}")]
-    Broken(String),
-    /// Another status than 200.
-    #[error("HTTP {0}")]
-    Status(u16),
-    /// It is larger than allowed.
-    #[error("it is too large")]
-    TooLarge,
-}
-
-/// A body that stands still for so long will not go on.
-const STALLED: Duration = Duration::from_secs(30);
-
-impl Http {
-    /// Asks for what is at `url`, of which at most `max_bytes` are read, and none after `deadline`. Redirects are not followed
-    /// and nothing is decoded. The URL may hold a token: it is in no error.
-    pub async fn get_stream(&self, url: &str, max_bytes: u64, deadline: Moment) -> Result<Download, DownloadError> {
-        let request = self.downloads.get(url).header(ACCEPT_ENCODING, "identity");
-        let response = in_time(deadline, request.send()).await?;
-        match response.status().as_u16() {
-            200 if response.content_length().is_some_and(|length| length > max_bytes) => Err(DownloadError::TooLarge),
-            200 => Ok(Download { response, left: max_bytes, deadline }),
-            status => Err(DownloadError::Status(status)),
-        }
-    }
-}
-
-impl Download {
-    /// The next piece; none after the last. What a length was declared for is never cut short silently.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, DownloadError> {
-        let Some(piece) = in_time(self.deadline, self.response.chunk()).await? else { return Ok(None) };
-        self.left = self.left.checked_sub(piece.len() as u64).ok_or(DownloadError::TooLarge)?;
-        Ok(Some(piece))
-    }
-}
-
-async fn in_time<T>(
-    deadline: Moment,
-    step: impl Future<Output = Result<T, reqwest::Error>>,
-) -> Result<T, DownloadError> {
-    match tokio::time::timeout(deadline.remaining().min(STALLED), step).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(DownloadError::Broken(words(error))),
-        Err(_) => Err(DownloadError::Broken("it stood still, or took too long".to_owned())),
     }
 }
 

@@ -3,6 +3,8 @@
 //! **`fn` is pure; `async fn` is one exchange with the platform.** No loop, retry, sleep, SQL or znode in a
 //! platform's folder: [`crate::intake`] and [`crate::sender`] own those once, for all.
 
+mod webhook;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +16,10 @@ use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdat
 pub use switchboard_common::model::{FileLimits, Limit, Scope};
 pub use switchboard_common::service::clock::Moment;
 
-pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Upload};
+pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Origin, Upload};
 use crate::webhook::Secrets;
 pub(crate) use crate::webhook::is_one_of;
+pub use webhook::{Forged, Receive, Webhook, WebhookInfo, WebhookRequest};
 
 /// An account, opened.
 pub struct Opened {
@@ -28,15 +31,6 @@ pub struct Opened {
     pub receive: Receive,
     /// By what its webhook requests are known; none: it takes none.
     pub secrets: Option<Arc<Secrets>>,
-}
-
-/// How an account's updates come: setting `receive`, every platform's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Receive {
-    /// The active connector asks for them.
-    Poll,
-    /// The platform brings them, to the active and to the standby alike.
-    Webhook,
 }
 
 /// One platform: what it is called, what it allows, how to open an account of it.
@@ -155,45 +149,6 @@ pub trait Platform: Send + Sync {
     async fn register(&self, _: Option<&Webhook>, _: &Deadline) -> Result<(), PollError> {
         Err(PollError::Trouble("this platform has no webhooks".to_owned()))
     }
-}
-
-/// A request that says it comes from the platform.
-#[derive(Debug)]
-pub struct WebhookRequest<'a> {
-    /// Its head.
-    pub headers: &'a HeaderMap,
-    /// Its raw bytes.
-    pub body: &'a [u8],
-    /// The secrets in force: the new one first, while there are two.
-    pub secrets: &'a [SecretString],
-}
-
-/// It does not come from the platform. Says no more than that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forged;
-
-/// Where the platform shall deliver.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// The address.
-    pub url: String,
-    /// Sent with each request, or the key of its signature.
-    pub secret: SecretString,
-}
-
-/// What the platform says of its deliveries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebhookInfo {
-    /// Where it delivers; empty: nowhere.
-    pub url: String,
-    /// Whether it delivers all kinds of updates that we read, and no others.
-    pub as_wanted: bool,
-    /// Updates that wait.
-    pub pending: u64,
-    /// What it says of the last delivery that failed.
-    pub last_error: Option<String>,
-    /// When we last refused one as forged, seconds of the epoch: perhaps it has another secret than we.
-    pub refused_at: Option<i64>,
 }
 
 /// A part to be sent.
@@ -322,6 +277,7 @@ impl From<DownloadError> for FetchError {
     fn from(error: DownloadError) -> Self {
         match error {
             DownloadError::Broken(why) => Self::Trouble(why),
+            DownloadError::Forbidden(_) => Self::Refused(error.to_string()),
             DownloadError::TooLarge => Self::Refused("the file is too large to be fetched".to_owned()),
             DownloadError::Status(404 | 410) => Self::Missing("the platform no longer has the file".to_owned()),
             DownloadError::Status(429) => Self::Throttled(Duration::from_secs(1)),

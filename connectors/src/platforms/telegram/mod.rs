@@ -17,8 +17,8 @@ use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
     Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit, Moment,
-    Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step, Webhook,
-    WebhookInfo, WebhookRequest, is_one_of,
+    Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
+    Webhook, WebhookInfo, WebhookRequest, is_one_of,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
@@ -44,6 +44,8 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 pub(super) struct Telegram {
     http: Http,
     base_url: String,
+    /// Where customers' files are.
+    origin: Origin,
     /// Looked up again for each call: an operator may change it.
     token: SecretFile,
 }
@@ -63,7 +65,12 @@ fn open(settings: &Settings, http: Http) -> Result<Box<dyn Platform>, SettingsEr
             "base_url \"{base_url}\" must start with https:// (or http:// for a local server)"
         )));
     }
-    Ok(Box::new(Telegram { http, base_url, token }))
+    let origin = match text("base_url") {
+        None => Origin::Host("api.telegram.org"),
+        Some(_) => Origin::configured(&base_url)
+            .ok_or_else(|| SettingsError(format!("base_url \"{base_url}\" is no address")))?,
+    };
+    Ok(Box::new(Telegram { http, base_url, origin, token }))
 }
 
 #[async_trait]
@@ -94,7 +101,7 @@ impl Platform for Telegram {
     }
 
     async fn fetch(&self, at: &FileAt, max_bytes: u64, deadline: Moment) -> Result<Download, FetchError> {
-        Ok(self.http.get_stream(at.url.expose_secret(), max_bytes, deadline).await?)
+        Ok(self.http.get_stream(at.url.expose_secret(), &self.origin, max_bytes, deadline).await?)
     }
 
     async fn probe(&self) -> Result<(), PollError> {

@@ -1,0 +1,52 @@
+//! What platforms bring by themselves.
+
+use axum::http::HeaderMap;
+use secrecy::SecretString;
+
+/// How an account's updates come: setting `receive`, every platform's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// The active connector asks for them.
+    Poll,
+    /// The platform brings them, to the active and to the standby alike.
+    Webhook,
+}
+
+/// A request that says it comes from the platform.
+#[derive(Debug)]
+pub struct WebhookRequest<'a> {
+    /// Its head.
+    pub headers: &'a HeaderMap,
+    /// Its raw bytes.
+    pub body: &'a [u8],
+    /// The secrets in force: the new one first, while there are two.
+    pub secrets: &'a [SecretString],
+}
+
+/// It does not come from the platform. Says no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forged;
+
+/// Where the platform shall deliver.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// The address.
+    pub url: String,
+    /// Sent with each request, or the key of its signature.
+    pub secret: SecretString,
+}
+
+/// What the platform says of its deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookInfo {
+    /// Where it delivers; empty: nowhere.
+    pub url: String,
+    /// Whether it delivers all kinds of updates that we read, and no others.
+    pub as_wanted: bool,
+    /// Updates that wait.
+    pub pending: u64,
+    /// What it says of the last delivery that failed.
+    pub last_error: Option<String>,
+    /// When we last refused one as forged, seconds of the epoch: perhaps it has another secret than we.
+    pub refused_at: Option<i64>,
+}
