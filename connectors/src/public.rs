@@ -55,21 +55,21 @@ pub(crate) async fn serve(
     tracing::info!(listen = %listener.local_addr()?, "serving platforms and agents");
     let health = health_routes(around.health.clone());
     let webhooks = Door::open(settings.clone(), around, &limits.addresses, shutdown).routes();
-    let files = FileServer::new(files(options, settings.clone(), databases, shutdown))?;
+    let files = FileServer::new(files(options, settings, databases, shutdown))?;
     let files = limits.addresses.limited(switchboard_fileserver::routes(files));
     let (router, ending) = (health.merge(webhooks).merge(files), shutdown.clone());
     shutdown.spawn(async move { http::serve(listener, router, limits, &ending).await });
     Ok(())
 }
 
-fn files(options: PublicOptions, settings: Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {
-    let account = settings.borrow().account.clone();
+fn files(options: PublicOptions, settings: &Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {
+    let (account, now) = (settings.borrow().account.clone(), settings.clone());
     FileServerOptions {
         gate: Gate::new(options.verifier, databases.rows.clone()),
         account: account.id,
         account_name: account.name,
         database: databases.bytes.clone(),
-        limits: Arc::new(move || settings.borrow().capabilities.files),
+        limits: Arc::new(move || now.borrow().capabilities.files),
         link_secret: options.link_secret,
         link_good_for: options.link_good_for,
         public_url: options.url,
