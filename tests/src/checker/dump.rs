@@ -70,6 +70,7 @@ impl History {
             3 => "opened",
             4 => "taken",
             5 => "closed",
+            6 => "file",
             9 => "outcome",
             10 => "membership",
             _ => return None,
