@@ -15,6 +15,7 @@ mod kills;
 mod lanes;
 mod limits;
 mod load;
+mod media;
 mod office;
 mod sabotage;
 mod settings;
