@@ -21,7 +21,7 @@ struct Nothing {}
 #[utoipa::path(
     get,
     path = "/v1/accounts",
-    operation_id = "list_accounts",
+    operation_id = "listAccounts",
     tag = "accounts",
     responses(
         (status = 200, description = "All of them.", body = AccountList),

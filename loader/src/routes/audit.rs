@@ -31,7 +31,7 @@ pub(super) struct AuditQuery {
 #[utoipa::path(
     get,
     path = "/v1/audit",
-    operation_id = "read_audit",
+    operation_id = "readAudit",
     tag = "audit",
     params(AuditQuery),
     responses(

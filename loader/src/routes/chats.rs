@@ -33,6 +33,7 @@ pub(super) struct ChatsQuery {
     /// Only chats that wait, or waited last, in the queue of this name.
     queue: Option<String>,
     /// Only chats that stand so now: `waiting`, `taken` or `closed`.
+    #[param(pattern = "^(waiting|taken|closed)$")]
     state: Option<String>,
     /// Chats of a page at most, from 1 to 200; 50 when nothing is said.
     #[param(value_type = Option<u8>, minimum = 1, maximum = 200)]
@@ -77,7 +78,7 @@ impl Filter {
 #[utoipa::path(
     get,
     path = "/v1/chats",
-    operation_id = "list_chats",
+    operation_id = "listChats",
     tag = "chats",
     params(ChatsQuery),
     responses(

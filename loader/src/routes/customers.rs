@@ -33,7 +33,7 @@ pub(super) struct CustomersQuery {
 #[utoipa::path(
     get,
     path = "/v1/customers",
-    operation_id = "find_customers",
+    operation_id = "findCustomers",
     tag = "customers",
     params(CustomersQuery),
     responses(

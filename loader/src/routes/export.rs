@@ -30,7 +30,7 @@ pub(super) struct ExportQuery {
     #[param(required = true, value_type = chrono::DateTime<chrono::Utc>)]
     to: Option<String>,
     /// `csv` or `ndjson`.
-    #[param(required = true, value_type = String)]
+    #[param(required = true, value_type = String, pattern = "^(csv|ndjson)$")]
     format: Option<String>,
     /// Only chats of the account of this name.
     account: Option<String>,
@@ -39,6 +39,7 @@ pub(super) struct ExportQuery {
     /// Only chats that wait, or waited last, in the queue of this name.
     queue: Option<String>,
     /// Only chats that stand so now: `waiting`, `taken` or `closed`.
+    #[param(pattern = "^(waiting|taken|closed)$")]
     state: Option<String>,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct ExportQuery {
 #[utoipa::path(
     get,
     path = "/v1/chats/export",
-    operation_id = "export_chats",
+    operation_id = "exportChats",
     tag = "chats",
     params(ExportQuery),
     responses(

@@ -38,7 +38,7 @@ pub(super) struct HistoryQuery {
 #[utoipa::path(
     get,
     path = "/v1/chats/{chat}/history",
-    operation_id = "read_history",
+    operation_id = "readHistory",
     tag = "chats",
     params(("chat" = String, Path, description = "The chat's id."), HistoryQuery),
     responses(
