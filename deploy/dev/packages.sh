@@ -45,6 +45,8 @@ need() {
   if [ "${1:-}" = test ]; then
     [ -n "${SWITCHBOARD_PYTHON:-}" ] || [ -n "$PYTHON" ] || missing+=(python3-venv)
     [ -n "$CHROMIUM" ] || missing+=(chromium)
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
+    command -v promtool >/dev/null || missing+=(prometheus)
   fi
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || [ "${SWITCHBOARD_NO_INSTALL:-}" = 1 ] || ! command -v apt-get >/dev/null; then

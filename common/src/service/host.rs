@@ -1,7 +1,17 @@
-//! What a doctor asks the host.
+//! What is asked of the host.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+/// The host's name: tells processes on different hosts apart in leases, znodes and logs. Not by way of /proc, which the
+/// units hide.
+pub fn name() -> String {
+    let uname = rustix::system::uname();
+    match uname.nodename().to_string_lossy().trim() {
+        "" => "host".to_owned(),
+        name => name.to_owned(),
+    }
+}
 
 /// How many files this process may have open: now, and at most.
 pub fn open_files() -> (Option<u64>, Option<u64>) {

@@ -105,6 +105,9 @@ pub struct ConnectorArgs {
     /// Instead of admin.listen.
     #[arg(long)]
     pub admin_listen: Option<SocketAddr>,
+    /// Only read the configuration and its secrets; exits 2 when they cannot be used.
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 /// `chatserver`
@@ -119,6 +122,9 @@ pub struct ChatserverArgs {
     /// Instead of admin.listen.
     #[arg(long)]
     pub admin_listen: Option<SocketAddr>,
+    /// Only read the configuration and its secrets; exits 2 when they cannot be used.
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 /// `loader`
@@ -130,6 +136,9 @@ pub struct LoaderArgs {
     /// Instead of admin.listen.
     #[arg(long)]
     pub admin_listen: Option<SocketAddr>,
+    /// Only read the configuration and its secrets; exits 2 when they cannot be used.
+    #[arg(long)]
+    pub check_config: bool,
 }
 
 /// `describe`

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod descriptions;
+mod notify;
 mod process;
 
 use std::process::ExitCode;

@@ -11,6 +11,8 @@ use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::service::{admin, database as database_watch, metrics, telemetry};
 use switchboard_common::store::{Database, needed_version, schema_version};
 
+use crate::notify;
+
 /// A running component's surroundings.
 pub struct Process {
     /// Ends the work.
@@ -84,10 +86,12 @@ impl Process {
         let overdue = async {
             self.shutdown.wait().await;
             self.health.drain();
+            notify::stopping();
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
             done = work => done,
+            () = notify::follow(&self.health) => Ok(()),
             () = overdue => {
                 tracing::warn!("what was under way did not end in time; a successor finds it in the tables");
                 Ok(())
@@ -146,6 +150,7 @@ async fn wait_for_schema(database: &Database, health: &Health, shutdown: &Shutdo
             Err(error) => return Err(error.into()),
         };
         tracing::warn!(note, "waiting for the database");
+        notify::waiting(&note);
         health.set("postgres", false, note);
         anyhow::ensure!(shutdown.pause(Duration::from_secs(1)).await, "told to stop while waiting for the database");
     }

@@ -18,6 +18,7 @@ mod load;
 mod media;
 mod office;
 mod sabotage;
+mod service_manager;
 mod settings;
 mod takeover;
 mod two_pages;

@@ -61,10 +61,16 @@ pub(super) fn merge<T: DeserializeOwned>(
         overlay(&mut merged, table);
     }
     for (variable, value) in environment {
-        let Some(key) = option_of(&variable) else { continue };
+        let Some(key) = option_of(&variable) else {
+            match meant(&variable, &known) {
+                Some(nearest) => {
+                    return Err(ConfigError::Unknown { place: "environment".to_owned(), key: variable, nearest });
+                }
+                None => continue,
+            }
+        };
         if !known.contains(&key) {
-            let nearest = nearest(&key, &known);
-            let nearest = format!("SWITCHBOARD_{}", nearest.replace('.', "__").to_uppercase());
+            let nearest = variable_of(&nearest(&key, &known));
             return Err(ConfigError::Unknown { place: "environment".to_owned(), key: variable, nearest });
         }
         set(&mut merged, &key, &value).map_err(|why| ConfigError::Value { key: variable, why })?;
@@ -79,6 +85,18 @@ pub(super) fn merge<T: DeserializeOwned>(
 fn option_of(variable: &str) -> Option<String> {
     let rest = variable.strip_prefix("SWITCHBOARD_")?;
     rest.contains("__").then(|| rest.to_lowercase().replacen("__", ".", 1))
+}
+
+fn variable_of(key: &str) -> String {
+    format!("SWITCHBOARD_{}", key.replace('.', "__").to_uppercase())
+}
+
+/// The option that `SWITCHBOARD_POSTGRES_URL` was meant for: spelt like one, but for the second underscore and a slip or two.
+fn meant(variable: &str, known: &[String]) -> Option<String> {
+    const SLIPS: usize = 2;
+    let rest = variable.strip_prefix("SWITCHBOARD_")?.to_lowercase();
+    let apart = |key: &&String| distance(&rest, &key.replace('.', "_"));
+    known.iter().filter(|key| apart(key) <= SLIPS).min_by_key(apart).map(|key| variable_of(key))
 }
 
 fn keys(table: &Table, prefix: &str) -> Vec<String> {
@@ -213,6 +231,17 @@ mod tests {
         assert!(error.contains("\"zookeeper\""), "{error}");
         let error = load("", &[("SWITCHBOARD_LOG__LEVL", "info")]).expect_err("refused");
         assert!(error.contains("SWITCHBOARD_LOG__LEVEL"), "{error}");
+    }
+
+    #[test]
+    fn a_variable_with_one_underscore_too_few_is_not_passed_over() {
+        for wrong in ["SWITCHBOARD_POSTGRES_URL", "SWITCHBOARD_POSTGRES_ULR"] {
+            let error = load("", &[(wrong, "postgresql://elsewhere")]).expect_err("refused");
+            assert!(error.contains("did you mean \"SWITCHBOARD_POSTGRES__URL\"?"), "{error}");
+        }
+        for other in ["SWITCHBOARD_TEST_POSTGRES", "SWITCHBOARD_CONFIG", "SWITCHBOARD_SABOTAGE", "SWITCHBOARD_PGBIN"] {
+            load("", &[(other, "x")]).expect("no option, and none was meant");
+        }
     }
 
     #[test]

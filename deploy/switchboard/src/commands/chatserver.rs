@@ -6,6 +6,7 @@ use anyhow::Context;
 use switchboard_chatserver::{ChatserverConfig, Limits, run as serve};
 use switchboard_common::access::{AuthSettings, Verifier};
 use switchboard_common::service::config::Config;
+use switchboard_common::service::host;
 use switchboard_common::service::http::HttpLimits;
 use tokio::net::TcpListener;
 
@@ -16,7 +17,7 @@ use crate::process::Process;
 pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
     let listen = args.listen.unwrap_or(config.chatserver.listen);
     let name = match args.name.unwrap_or_else(|| config.chatserver.name.clone()) {
-        name if name.is_empty() => format!("{}-{}", super::host_name(), listen.port()),
+        name if name.is_empty() => format!("{}-{}", host::name(), listen.port()),
         name => name,
     };
     AuthSettings::of(config)?; // what is wrong with it is said before the database is waited for

@@ -5,6 +5,7 @@ use std::time::Duration;
 use switchboard_common::access::{AuthSettings, Verifier};
 use switchboard_common::model::AccountName;
 use switchboard_common::service::config::Config;
+use switchboard_common::service::host;
 use switchboard_common::service::http::HttpLimits;
 use switchboard_common::store::Database;
 use switchboard_connectors::sender::SenderOptions;
@@ -25,7 +26,7 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
         )
     })?;
     let options = ConnectorOptions {
-        holder: format!("{}:{}", super::host_name(), std::process::id()),
+        holder: format!("{}:{}", host::name(), std::process::id()),
         poll_wait: Duration::from_secs(config.connector.poll_timeout_s),
         session_timeout: Duration::from_millis(config.zookeeper.session_timeout_ms),
         sender: SenderOptions {

@@ -14,7 +14,10 @@ mod outbox;
 mod queue;
 mod token;
 
-use switchboard_common::service::config::{Config, DEFAULT};
+use switchboard_common::access::AuthSettings;
+use switchboard_common::service::config::{Config, ConfigError, DEFAULT};
+use switchboard_common::service::host;
+use switchboard_common::service::http::HttpLimits;
 use switchboard_common::store::{Database, migrate};
 
 use crate::cli::{Cli, Command, ConfigCommand};
@@ -32,9 +35,27 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config(ConfigCommand::Default) => print!("{DEFAULT}"),
         Command::Config(ConfigCommand::Show) => println!("{:#?}", load()?),
         Command::Healthcheck { address } => healthcheck(address).await?,
-        Command::Connector(args) => connector::run(&load()?, args).await?,
-        Command::Chatserver(args) => chatserver::run(&load()?, args).await?,
-        Command::Loader(args) => loader::run(&load()?, args).await?,
+        Command::Connector(args) => {
+            let config = load()?;
+            match args.check_config {
+                true => check_config(&config)?,
+                false => connector::run(&config, args).await?,
+            }
+        }
+        Command::Chatserver(args) => {
+            let config = load()?;
+            match args.check_config {
+                true => check_config(&config)?,
+                false => chatserver::run(&config, args).await?,
+            }
+        }
+        Command::Loader(args) => {
+            let config = load()?;
+            match args.check_config {
+                true => check_config(&config)?,
+                false => loader::run(&config, args).await?,
+            }
+        }
         Command::Describe { interface } => print!("{}", descriptions::text(interface)),
         Command::Token(args) => token::run(&load()?, &args)?,
         Command::Migrate => {
@@ -59,6 +80,24 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What every component reads from its configuration before it starts, secrets included.
+fn check_config(config: &Config) -> anyhow::Result<()> {
+    let read = || {
+        config.database("check")?;
+        config.replica("check")?;
+        AuthSettings::of(config)?;
+        HttpLimits::new(&config.public)?;
+        config.link_secrets()?;
+        anyhow::Ok(())
+    };
+    read()
+        .map_err(|error| match error.downcast::<ConfigError>() {
+            Ok(error) => error.into(),
+            Err(error) => ConfigError::Value { key: "configuration".to_owned(), why: format!("{error:#}") }.into(),
+        })
+        .inspect(|()| println!("the configuration can be used"))
+}
+
 fn open(config: &Config) -> anyhow::Result<Database> {
     Ok(Database::new(&config.database(&crate::process::application_name("operator"))?)?)
 }
@@ -68,16 +107,7 @@ fn actor(environment: &[(String, String)]) -> String {
     use std::os::unix::fs::MetadataExt;
     let name = environment.iter().find(|(name, _)| name == "USER").map_or("", |(_, value)| value.as_str());
     let uid = std::fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |own| own.uid().to_string());
-    format!("{name}/{uid}@{}", host_name())
-}
-
-/// Tells processes on different hosts apart in leases, znodes and logs.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match name.trim() {
-        "" => "host".to_owned(),
-        name => name.to_owned(),
-    }
+    format!("{name}/{uid}@{}", host::name())
 }
 
 async fn healthcheck(address: std::net::SocketAddr) -> anyhow::Result<()> {
