@@ -16,7 +16,7 @@ const FEEDS: [&str; 3] = ["agent:1", "agent:2", "queue:1"];
 /// Who held epochs 1 and 2.
 pub const HOLDERS: [&str; 2] = ["host:101", "host:102"];
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 19] = [
     "mock",
     "agent",
     "nemesis",
@@ -32,6 +32,10 @@ const FILES: [&str; 15] = [
     "dump/attempt",
     "dump/account_lease",
     "dump/tenure",
+    "dump/file",
+    "dump/file_use",
+    "dump/file_chunk",
+    "file",
 ];
 
 /// One entry to be written; [`SYSTEM`] fills in the rest.
@@ -225,7 +229,7 @@ impl Story {
 
 /// The lines an agent writes about one entry.
 fn shown(session: &Session, feed: &str, seq: i64, row: &Value, tag: Option<String>, t: i64) -> (Value, Option<Value>) {
-    let kinds = [(1, "message"), (2, "edited"), (3, "opened"), (4, "taken"), (9, "outcome")];
+    let kinds = [(1, "message"), (2, "edited"), (3, "opened"), (4, "taken"), (6, "file"), (9, "outcome")];
     let kind = kinds.iter().find(|(number, _)| row["kind"] == *number).expect("a kind of the story").1;
     let chat = row["chat_id"].to_string();
     let hash = sha256_hex(row.to_string().as_bytes());

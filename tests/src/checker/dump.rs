@@ -59,9 +59,29 @@ pub struct History {
     #[serde(rename = "ref")]
     pub key: Option<String>,
     pub body: Option<String>,
+    /// What else it holds; only the files that it names are read.
+    pub item: Option<Item>,
+}
+
+/// `history.item`.
+#[derive(Debug, Deserialize)]
+pub struct Item {
+    #[serde(default)]
+    pub files: Vec<NamedFile>,
+}
+
+/// A file that an entry names.
+#[derive(Debug, Deserialize)]
+pub struct NamedFile {
+    pub file: String,
 }
 
 impl History {
+    /// Ids of the files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.item.iter().flat_map(|item| &item.files).map(|named| named.file.as_str())
+    }
+
     /// The word of the protocol for this kind; `None` for a number nobody defined.
     pub fn kind_word(&self) -> Option<&'static str> {
         Some(match self.kind {
@@ -124,6 +144,7 @@ pub struct Outbox {
     pub agent_id: i64,
     pub client_key: String,
     pub body: String,
+    pub file_id: Option<String>,
     pub lane: i64,
     pub state: i64,
     pub answer_by: Option<DateTime<Utc>>,
@@ -187,6 +208,61 @@ pub struct Tenure {
     pub released_at: Option<DateTime<Utc>>,
 }
 
+/// `file`: an attachment of either way.
+#[derive(Debug, Deserialize)]
+pub struct File {
+    pub account_id: i64,
+    pub id: String,
+    pub inbound: bool,
+    pub state: i64,
+    pub kind: String,
+    pub size_bytes: Option<i64>,
+    /// As `bytea` is told: `\x…`.
+    pub sha256: Option<String>,
+    pub dedupe_key: Option<String>,
+    pub reason: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub ready_at: Option<DateTime<Utc>>,
+}
+
+impl File {
+    /// The protocol's word for its state.
+    pub fn state_word(&self) -> &'static str {
+        match self.state {
+            0 => "pending",
+            1 => "ready",
+            2 => "failed",
+            _ => "unknown",
+        }
+    }
+
+    /// Whether all of it is there.
+    pub fn is_ready(&self) -> bool {
+        self.state == 1
+    }
+
+    /// Its hash as the logs spell it.
+    pub fn hash(&self) -> Option<&str> {
+        self.sha256.as_deref()?.strip_prefix("\\x")
+    }
+}
+
+/// `file_use`: in which chats a file was shown.
+#[derive(Debug, Deserialize)]
+pub struct FileUse {
+    pub account_id: i64,
+    pub file_id: String,
+    pub chat_id: i64,
+}
+
+/// How much of a file is stored: `file_chunk` without the bytes.
+#[derive(Debug, Deserialize)]
+pub struct FileChunks {
+    pub account_id: i64,
+    pub file_id: String,
+    pub bytes: i64,
+}
+
 /// All tables the checker reads.
 #[derive(Debug, Default)]
 pub struct Dump {
@@ -203,6 +279,9 @@ pub struct Dump {
     pub attempts: Vec<Attempt>,
     pub leases: Vec<AccountLease>,
     pub tenures: Vec<Tenure>,
+    pub files: Vec<File>,
+    pub file_uses: Vec<FileUse>,
+    pub file_chunks: Vec<FileChunks>,
 }
 
 impl Dump {

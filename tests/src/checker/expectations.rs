@@ -61,7 +61,7 @@ pub struct Expectations {
     /// By how much `history.at` may run backwards inside a chat, in milliseconds (IN-6). Runs that
     /// jump the wall clock need it.
     pub at_slack_ms: i64,
-    /// Calls one account may have in flight at once (OUT-9); also how many claims without a call one
+    /// Calls about chats one account may have in flight at once (OUT-9); also how many claims without a call one
     /// kill may leave behind (OUT-5).
     pub in_flight: Option<usize>,
     /// The most parts that may have become unconfirmed. `None`: any number that is explained.
@@ -73,6 +73,16 @@ pub struct Expectations {
     pub least_used: Option<f64>,
     /// T, the session timeout of the run, in milliseconds. `None`: LD-2 judges only releases, LD-3 nothing.
     pub session_timeout_ms: Option<i64>,
+    /// How soon 99.9 % of a webhook's answers must come, in milliseconds (IN-9). `None`: no such demand.
+    pub webhook_answer_ms: Option<i64>,
+    /// How long the platform waits for an answer of a webhook, in milliseconds (IN-9). Telegram: 60 s.
+    pub webhook_limit_ms: i64,
+    /// How long a message with a file, or the one after it, may take to be acknowledged, in milliseconds (FI-3).
+    pub media_delay_ms: i64,
+    /// How old a file of a customer that is still pending at the end may be, in seconds (FI-5).
+    pub pending_file_s: i64,
+    /// How old an upload that no message names may be, in seconds (FI-5): `files.orphan_hours`, and the sweep.
+    pub orphan_s: i64,
     /// Invariants that must have had something to check; [`Expectations::require`] adds to it.
     pub required: BTreeSet<&'static str>,
 }
@@ -90,6 +100,11 @@ impl Default for Expectations {
             limits: RateLimit::TELEGRAM.into(),
             least_used: None,
             session_timeout_ms: None,
+            webhook_answer_ms: None,
+            webhook_limit_ms: 60_000,
+            media_delay_ms: 10_000,
+            pending_file_s: 60,
+            orphan_s: 25 * 60 * 60,
             required: BTreeSet::new(),
         }
     }

@@ -46,6 +46,10 @@ pub struct Figures {
     pub resyncs: u64,
     /// Calls written under an epoch already over, or past their `write_by`; allowed once after each freeze.
     pub stale_sends: u64,
+    /// Files in the database.
+    pub files: u64,
+    /// How long each answer of a webhook took, in milliseconds.
+    pub webhook_ms: Vec<i64>,
     /// The fullest window of each limit.
     pub worst_windows: Vec<WorstWindow>,
     /// Calls that were told to wait (429 with a `retry_after`).
@@ -82,7 +86,7 @@ impl fmt::Display for WorstWindow {
 }
 
 impl Figures {
-    /// The lines about limits and takeovers.
+    /// The lines about limits, takeovers, webhooks and files.
     pub(super) fn write_sending(&self, pauses_broken: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let windows: Vec<String> = self.worst_windows.iter().map(WorstWindow::to_string).collect();
         let used = self.used.map_or("-".to_owned(), |used| format!("{used:.3}"));
@@ -99,7 +103,9 @@ impl Figures {
             spread(&self.takeover_ms),
             spread(&self.takeover_send_ms),
             spread(&self.takeover_ack_ms)
-        )
+        )?;
+        let answers = self.webhook_ms.len();
+        writeln!(f, "webhook  answers={answers} p50/p99/max={} files={}", spread(&self.webhook_ms), self.files)
     }
 }
 

@@ -7,6 +7,7 @@
 use serde_json::json;
 
 use super::books::{ALICE, CUSTOMER, HOLDERS, MS, SYSTEM, Said, Story};
+use super::history_files::{Fetched, Told};
 use super::rundir::Lines;
 use crate::observer::{sha256_hex, tag_of};
 
@@ -42,6 +43,7 @@ const WAIT_S: i64 = 3;
 /// | `a5` | cancelled |
 /// | `a6` | two parts, the second without a tag, written while she was away |
 /// | `a7`, `a8` | the same words without a tag, twice |
+/// | `a11`, `a12` | with a file: one with words, one without |
 /// | `a9` | claimed and never called: its connector was killed; unconfirmed to the end |
 /// | `a10` | told to wait (429), sent after that; by the second connector, which took over from the killed one |
 pub fn correct() -> Lines {
@@ -96,23 +98,44 @@ fn until_the_last_claim() -> (Story, Message) {
         let same = story.submit(0, key, &["ok"]);
         story.send(&same, 0, &TAKEN);
     }
+    story.files();
     story.now += QUIET;
     let a9 = story.submit(1, "a9", &["ninth [[a9]]"]);
     (story, a9)
 }
 
 /// A message under way: its chat's place in the story, its number, the places of its rows.
-struct Message {
-    chat: usize,
-    seq: i64,
-    client_key: &'static str,
-    rows: Vec<usize>,
-    bodies: Vec<String>,
+pub(super) struct Message {
+    pub(super) chat: usize,
+    pub(super) seq: i64,
+    pub(super) client_key: &'static str,
+    pub(super) rows: Vec<usize>,
+    pub(super) bodies: Vec<String>,
+    /// What its first part carries.
+    pub(super) file: Option<Told>,
 }
 
 impl Story {
+    /// Files both ways: one that came whole, one that never came, two that alice sends, one that nobody sends yet.
+    fn files(&mut self) {
+        self.photo(0, "in1", "look [[c6]]", Fetched::Whole);
+        self.photo(1, "in2", "and this [[c7]]", Fetched::Never);
+        self.customer(1, "did you get it? [[c8]]");
+        self.delivered("m:-502:4");
+        self.download("in1");
+        let file = self.upload("out1");
+        let a11 = self.submit_file(0, "a11", "the act [[a11]]", file);
+        self.send(&a11, 0, &TAKEN);
+        let file = self.upload("out2");
+        let a12 = self.submit_file(0, "a12", "", file);
+        self.send(&a12, 0, &TAKEN);
+        self.download("out1");
+        self.upload("out3");
+        self.broken_upload("out4");
+    }
+
     /// A customer's act from the phone to the inbox; what it says in the chat is the caller's.
-    fn typed(&mut self, key: &str, chat: Option<usize>, text: Option<&str>, kind: i64) {
+    pub(super) fn typed(&mut self, key: &str, chat: Option<usize>, text: Option<&str>, kind: i64) {
         let update = self.number();
         let (name, pseq) = match chat {
             Some(chat) => {
@@ -168,7 +191,7 @@ impl Story {
         self.entry(chat, Said { kind: 4, author: ALICE, ..SYSTEM });
     }
 
-    fn submit(&mut self, chat: usize, client_key: &'static str, bodies: &[&str]) -> Message {
+    pub(super) fn submit(&mut self, chat: usize, client_key: &'static str, bodies: &[&str]) -> Message {
         let text = bodies.join("\n");
         let (t, id, tag, hash) =
             (self.tick(), self.chats[chat].id.to_string(), tag_of(&text), sha256_hex(text.as_bytes()));
@@ -194,7 +217,14 @@ impl Story {
                        "state": 0, "attempt": 0, "answer_by": null, "retry_at": null, "platform_id": null, "created_at": created_at}),
             );
         }
-        Message { chat, seq, client_key, rows, bodies: bodies.iter().map(|&body| body.to_owned()).collect() }
+        Message {
+            chat,
+            seq,
+            client_key,
+            rows,
+            bodies: bodies.iter().map(|&body| body.to_owned()).collect(),
+            file: None,
+        }
     }
 
     fn repeat_answer(&mut self, client_key: &str) {
@@ -229,7 +259,11 @@ impl Story {
     fn call(&mut self, message: &Message, part: usize, answer: &Answer, (claimed, attempt, epoch): (i64, usize, i64)) {
         let (call, first, last) = (self.number(), self.tick(), self.tick());
         let (body, chat) = (&message.bodies[part], self.chats[message.chat].key);
-        let base = json!({"acct": "support", "call": call, "method": "sendMessage", "chat": chat, "tag": tag_of(body), "t_first": first});
+        let file = message.file.as_ref().filter(|_| part == 0);
+        let method = if file.is_some() { "sendDocument" } else { "sendMessage" };
+        let file = file.map(|file| file.seen("document"));
+        let hash = (!body.is_empty()).then(|| sha256_hex(body.as_bytes()));
+        let base = json!({"acct": "support", "call": call, "method": method, "chat": chat, "tag": tag_of(body), "t_first": first});
         let mut open = json!({"t": last, "ev": "call_open"});
         open.as_object_mut().expect("an object").extend(base.as_object().expect("an object").clone());
         self.lines.add("mock", open.clone());
@@ -238,7 +272,7 @@ impl Story {
         let pmid = answer.applied.then(|| self.number());
         let idem = format!("{}-{part}", message.client_key);
         let retry_after = (answer.reply == "429").then_some(WAIT_S);
-        let more = json!({"ev": "call", "t": self.now, "hash": sha256_hex(body.as_bytes()), "idem": idem, "epoch": epoch, "t_last": last,
+        let more = json!({"ev": "call", "t": self.now, "hash": hash, "file": file, "idem": idem, "epoch": epoch, "t_last": last,
                           "t_reply": answered.then_some(self.now), "reply": answer.reply, "applied": answer.applied, "pmid": pmid,
                           "retry_after": retry_after});
         open.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());

@@ -16,6 +16,45 @@ pub struct Typed {
     pub pseq: i64,
     pub tag: Option<String>,
     pub hash: Option<String>,
+    pub file: Option<SeenFile>,
+}
+
+/// A file that came with a message, or that a call carried.
+#[derive(Debug, Deserialize)]
+pub struct SeenFile {
+    /// What it is: the platform's word.
+    pub field: String,
+    pub bytes: i64,
+    pub sha256: String,
+}
+
+/// An agent uploaded a file.
+#[derive(Debug, Deserialize)]
+pub struct Put {
+    pub agent: String,
+    pub acct: String,
+    pub client_key: String,
+    /// Its id, when it was taken.
+    pub file: Option<String>,
+    pub sha256: String,
+    pub bytes: i64,
+    pub status: i64,
+}
+
+/// An agent downloaded a file.
+#[derive(Debug, Deserialize)]
+pub struct Get {
+    pub t: i64,
+    pub agent: String,
+    pub acct: String,
+    pub server: String,
+    pub file: String,
+    /// Of what came; `None` when no file came.
+    pub sha256: Option<String>,
+    pub status: i64,
+    pub range: Option<String>,
+    /// Of what should have come, where the client knew.
+    pub want: Option<String>,
 }
 
 /// A key given to the connector, or acknowledged by it.
@@ -36,6 +75,7 @@ pub struct Call {
     pub chat: Option<String>,
     pub tag: Option<String>,
     pub hash: Option<String>,
+    pub file: Option<SeenFile>,
     #[serde(default, deserialize_with = "text_or_number")]
     pub idem: Option<String>,
     pub epoch: Option<i64>,

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 
 use super::dump::Dump;
 use super::lines::{
-    Accepted, Call, Clock, CrashPoint, Decision, Delivery, Download, Fault, Frame, FrameLine, Keyed, RefusedLine,
-    SocketLine, Status, Submit, Typed,
+    Accepted, Call, Clock, CrashPoint, Decision, Delivery, Download, Fault, Frame, FrameLine, Get, Keyed, Put,
+    RefusedLine, SocketLine, Status, Submit, Typed,
 };
 use super::report::Finding;
 
@@ -41,6 +41,8 @@ pub struct Run {
     pub pushes: Vec<Keyed>,
     pub acks: Vec<Keyed>,
     pub deliveries: Vec<Delivery>,
+    pub puts: Vec<Put>,
+    pub gets: Vec<Get>,
     pub calls: Vec<Call>,
     pub socket: Vec<SocketLine>,
     pub submits: Vec<Submit>,
@@ -64,6 +66,10 @@ impl Run {
         run.each_line(&dir.join("mock.jsonl"), Self::mock_line);
         run.each_line(&dir.join("agent.jsonl"), Self::agent_line);
         run.each_line(&dir.join("nemesis.jsonl"), Self::nemesis_line);
+        // Only where somebody uploaded or downloaded.
+        if dir.join("file.jsonl").exists() {
+            run.each_line(&dir.join("file.jsonl"), Self::file_line);
+        }
         run.end_open_calls();
         let tables = dir.join("dump");
         let mut dump = Dump::default();
@@ -82,6 +88,11 @@ impl Run {
         if tables.join("tenure.jsonl").exists() {
             run.table(&tables, "tenure", &mut dump.tenures);
             run.table(&tables, "account_lease", &mut dump.leases);
+        }
+        if tables.join("file.jsonl").exists() {
+            run.table(&tables, "file", &mut dump.files);
+            run.table(&tables, "file_use", &mut dump.file_uses);
+            run.table(&tables, "file_chunk", &mut dump.file_chunks);
         }
         run.dump = dump;
         run
@@ -125,6 +136,15 @@ impl Run {
             "delivery" => self.deliveries.push(serde_json::from_str(line)?),
             "download" => drop(serde_json::from_str::<Download>(line)?),
             "call" | "call_open" => self.calls.push(serde_json::from_str(line)?),
+            other => return Err(unknown(other)),
+        }
+        Ok(())
+    }
+
+    fn file_line(&mut self, line: &str) -> serde_json::Result<()> {
+        match event_of(line)? {
+            "put" => self.puts.push(serde_json::from_str(line)?),
+            "get" => self.gets.push(serde_json::from_str(line)?),
             other => return Err(unknown(other)),
         }
         Ok(())

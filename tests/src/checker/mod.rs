@@ -3,6 +3,7 @@
 //! Nothing here asks a process under test. An invariant with no case says `checked = 0`, and
 //! [`Expectations::require`] turns that into a failure.
 
+mod attachments;
 mod books;
 mod claims;
 mod delivered;
@@ -12,6 +13,7 @@ mod explained;
 mod faults;
 mod figures;
 pub mod history;
+mod history_files;
 mod inbound;
 mod index;
 mod keys;
@@ -29,6 +31,7 @@ mod receipts;
 mod report;
 pub mod rundir;
 mod socket;
+mod webhooks;
 
 use std::path::Path;
 
@@ -42,10 +45,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("IN-1", "acknowledged is stored"),
     ("IN-2", "one row per key"),
     ("IN-3", "nothing that nobody typed"),
-    ("IN-4", "stored text is the typed text"),
+    ("IN-4", "stored text and files are what was sent"),
     ("IN-5", "nothing refused for ever, nothing left undrained"),
     ("IN-6", "a chat's log is 1..n, and its times rise"),
     ("IN-7", "customers' messages keep their order"),
+    ("IN-9", "webhooks are answered in time"),
     ("WS-1", "a session's numbers are contiguous from its cursor"),
     ("WS-2", "an agent's sessions together saw everything"),
     ("WS-3", "the same entry is the same on every session"),
@@ -65,6 +69,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("OUT-13", "with a backlog the allowance is used"),
     ("OUT-14", "the sender's last status is the final row"),
     ("RC-1", "shown states only move along the lattice"),
+    ("FI-1", "whoever gets a file gets its sender's bytes"),
+    ("FI-2", "a message names only a whole file that its readers may see"),
+    ("FI-3", "a message does not wait for its file"),
+    ("FI-5", "no file is pending for ever, none is nobody's"),
     ("LD-1", "epochs are 1..n, one holder each"),
     ("LD-2", "a lease is raised by right"),
     ("LD-3", "no flapping: a tenure ends by a release or by a fault"),
@@ -79,6 +87,9 @@ pub fn check(dir: &Path, expectations: &Expectations) -> Report {
     let index = index::Index::build(&run, expectations, &mut log);
     let mut figures = Figures::default();
     let mut findings = inbound::check(&run, &index, expectations, &mut figures);
+    let files = attachments::Files::join(&run, &index);
+    findings.iter_mut().filter(|finding| finding.id == "IN-4").for_each(|finding| files.came_whole(finding));
+    findings.push(webhooks::check(&run, expectations, &mut figures));
     findings.extend(socket::check(&run, &index, &mut figures));
     findings.extend(delivered::check(&run, &index));
     let parts = parts::Parts::gather(&run, &index, &mut log);
@@ -88,6 +99,9 @@ pub fn check(dir: &Path, expectations: &Expectations) -> Report {
     let mut explained = explained::check(&index, &parts, &ledger, &faults, expectations, &mut figures);
     complaints.iter().for_each(|complaint| explained.violate(|| complaint.clone()));
     findings.push(explained);
+    findings.extend([files.same_bytes(&parts), files.named_when_ready()]);
+    findings.extend([files.no_delay(&faults, expectations), files.no_orphans(expectations)]);
+    figures.files = run.dump.files.len() as u64;
     let permissions = claims::join(&index, &parts);
     let evidence = one_sender::Evidence {
         run: &run,

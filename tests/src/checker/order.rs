@@ -113,7 +113,7 @@ fn one_in_flight(
                 chats.insert((&call.acct, chat), (end, call));
             }
         }
-        if let Some(most) = expectations.in_flight {
+        if let Some(most) = expectations.in_flight.filter(|_| call.chat.is_some()) {
             let open = accounts.entry(&call.acct).or_default();
             open.retain(|end| *end > call.t_first);
             open.push(end);

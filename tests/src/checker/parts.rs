@@ -1,6 +1,7 @@
 //! What is known of each part of an agent's message, from every log at once.
 //!
-//! A call is joined to a part by account, chat and tag; without a tag, by the hash of the text. Parts
+//! A call is joined to a part by account, chat and tag; without a tag, by the hash of the text; without a text, by that of
+//! the file. Parts
 //! that cannot be told apart (the same words twice in a chat) form one group and are judged by counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -97,11 +98,18 @@ impl<'a> Parts<'a> {
         for attempt in &run.dump.attempts {
             attempts.entry((attempt.account_id, attempt.outbox_id)).or_default().push(attempt);
         }
+        let files: HashMap<(i64, &str), &str> =
+            run.dump.files.iter().filter_map(|row| Some(((row.account_id, row.id.as_str()), row.hash()?))).collect();
         let mut identities: HashMap<Identity<'_>, usize> = HashMap::new();
         for row in rows {
             let hash = sha256_hex(row.body.as_bytes());
-            let identity =
-                (row.account_id, row.chat_key.as_str(), tag_of(&row.body).map_or_else(|| hash.clone(), tagged));
+            let file = row.file_id.as_deref().and_then(|file| files.get(&(row.account_id, file)));
+            let text = match (tag_of(&row.body), file) {
+                (Some(tag), _) => tagged(tag),
+                (None, Some(file)) if row.body.is_empty() => of_file(file),
+                (None, _) => hash.clone(),
+            };
+            let identity = (row.account_id, row.chat_key.as_str(), text);
             let group = *identities.entry(identity).or_insert_with(|| {
                 all.groups.push(Group::default());
                 all.groups.len() - 1
@@ -116,7 +124,8 @@ impl<'a> Parts<'a> {
             all.parts.push(part);
         }
         for call in &run.calls {
-            let text = call.tag.as_deref().map(tagged).or_else(|| call.hash.clone());
+            let file = call.file.as_ref().map(|file| of_file(&file.sha256));
+            let text = call.tag.as_deref().map(tagged).or_else(|| call.hash.clone()).or(file);
             let (Some(text), Some(chat), Some(account)) = (text, call.chat.as_deref(), index.account(&call.acct))
             else {
                 continue;
@@ -174,6 +183,10 @@ impl<'a> Parts<'a> {
     pub fn of<'b>(&'b self, group: &'b Group<'a>) -> impl Iterator<Item = &'b Part<'a>> {
         group.parts.iter().map(|part| &self.parts[*part])
     }
+}
+
+fn of_file(sha256: &str) -> String {
+    format!("file {sha256}")
 }
 
 fn tagged(tag: &str) -> String {

@@ -88,13 +88,18 @@ fn fullest(calls: &[&Call], window: i64) -> (usize, i64) {
     (most.unsigned_abs() as usize, at)
 }
 
+/// Whether it is a new message, with a file or without.
+fn sends(call: &Call) -> bool {
+    matches!(call.method.as_str(), "sendMessage" | "sendPhoto" | "sendDocument")
+}
+
 /// OUT-13. The share is (messages - 1) / (span x count / window), over the span from an account's first applied
-/// `sendMessage` to its last; of several limits of the account the one it came closest to. It says something
+/// message to its last; of several limits of the account the one it came closest to. It says something
 /// only about a run that queued everything before, over so many chats that no chat's own limit held it up.
 fn not_slow_on_purpose(run: &Run, expectations: &Expectations, figures: &mut Figures) -> Finding {
     let mut finding = Finding::new("OUT-13");
     let mut sent: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
-    for call in run.calls.iter().filter(|call| call.applied && call.method == "sendMessage") {
+    for call in run.calls.iter().filter(|call| call.applied && sends(call)) {
         sent.entry(&call.acct).or_default().push(call.t_first);
     }
     for (account, times) in sent {

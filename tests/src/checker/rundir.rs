@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Expectations, Report};
 
-/// Lines by file: `mock`, `agent`, `nemesis`, or `dump/` and a table's name.
+/// Lines by file: `mock`, `agent`, `nemesis`, `file`, or `dump/` and a table's name.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     files: BTreeMap<&'static str, Vec<Value>>,

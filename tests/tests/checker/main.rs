@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod files;
 mod inbound;
 mod leadership;
 mod limits;
@@ -10,6 +11,7 @@ mod one_sender;
 mod outbound;
 mod socket;
 
+use files::FILES;
 use inbound::INBOUND;
 use leadership::LEADERSHIP;
 use limits::LIMITS;
@@ -47,7 +49,7 @@ fn a_correct_run_is_clean_and_everything_was_checked() {
     let report = correct().check(&expectations().require(&all));
     report.assert_clean();
     let figures = serde_json::to_value(&report).unwrap()["figures"].clone();
-    let want = json!({"in": 7, "out": 10, "lost": 0, "duplicated": 0, "quarantined": 1, "unconfirmed": 3,
+    let want = json!({"in": 10, "out": 12, "lost": 0, "duplicated": 0, "quarantined": 1, "unconfirmed": 3,
         "unconfirmed_applied": 1, "unconfirmed_absent": 1, "unexplained": 0, "sessions": 3, "resyncs": 2});
     for (name, value) in want.as_object().unwrap() {
         assert_eq!(&figures[name], value, "{name} in {report}");
@@ -86,13 +88,18 @@ fn leadership_broken() {
 }
 
 #[test]
+fn files_broken() {
+    prove(correct, FILES);
+}
+
+#[test]
 fn logs_broken() {
     prove(correct, LOGS);
 }
 
 #[test]
 fn every_invariant_was_seen_to_fail_alone() {
-    let cases = [INBOUND, SOCKET, OUTBOUND, ONE_SENDER, LIMITS, LEADERSHIP, LOGS].concat();
+    let cases = [INBOUND, SOCKET, OUTBOUND, ONE_SENDER, LIMITS, LEADERSHIP, FILES, LOGS].concat();
     for (id, title) in INVARIANTS {
         let alone = cases.iter().any(|(_, _, red)| *red == [*id]);
         assert!(alone, "no case breaks only {id} ({title})");
@@ -165,7 +172,8 @@ fn a_red_run_says_what_broke() {
 
 /// What the told runs are held to.
 fn expectations() -> Expectations {
-    Expectations { least_used: Some(0.001), session_timeout_ms: Some(2_000), ..Expectations::default() }
+    let (least_used, session_timeout_ms, webhook_answer_ms) = (Some(0.001), Some(2_000), Some(2_000));
+    Expectations { least_used, session_timeout_ms, webhook_answer_ms, ..Expectations::default() }
 }
 
 /// Spoils a copy of the told run by each case and compares what turned red.
