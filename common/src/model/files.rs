@@ -148,21 +148,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_is_what_the_bytes_show() {
-        for (bytes, want) in [
-            (&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], Some("image/png")),
-            (b"\xff\xd8\xff\xe0\0\x10JFIF", Some("image/jpeg")),
-            (b"%PDF-1.7\n", Some("application/pdf")),
-            (b"<html><script>", Some("text/html")),
-            (b"OggS\0\x02", Some("audio/ogg")),
-            (b"plain words", None),
-            (b"", None),
-        ] {
-            assert_eq!(sniffed(bytes), want, "{bytes:?}");
-        }
-    }
-
-    #[test]
     fn an_id_has_128_random_bits() {
         let mut seen = [0u128; 2];
         for _ in 0..200 {
@@ -188,6 +173,8 @@ mod tests {
             (b"<?xml version='1.0'?><svg/>", Some("text/xml")),
             (b"  <!DOCTYPE html><script>1</script>", Some("text/html")),
             ("Grüße\r\n".as_bytes(), Some("text/plain")),
+            (b"plain words", Some("text/plain")),
+            (b"OggS\0\x02", Some("audio/ogg")),
             (b"a\0b", None),
             (b"\xff\xfe\x00", None),
             (b"", None),
