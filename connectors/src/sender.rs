@@ -42,7 +42,7 @@ pub struct SenderOptions {
     pub write_by: Duration,
     /// Nobody waits longer than this after the claim.
     pub answer_by: Duration,
-    /// The same for a part that carries a file.
+    /// Nobody waits longer than this after the claim of a part that carries a file.
     pub upload_answer_by: Duration,
     /// First and longest pause after a call that certainly failed.
     pub retry: (Duration, Duration),
@@ -219,7 +219,7 @@ impl Run<'_> {
 
     async fn claim_and_start(&mut self, chosen: Vec<(Head, Slot)>, ending: &Shutdown) -> Result<(), StoreError> {
         let SenderOptions { write_by, answer_by, upload_answer_by, .. } = self.sender.options;
-        let spans = ClaimSpans { write_by, answer_by, upload_answer_by };
+        let spans = ClaimSpans { write_by, answer_by };
         let ids: Vec<OutboxId> = chosen.iter().map(|(head, _)| head.id).collect();
         let token = ClaimToken::new();
         let begun = Moment::now();
@@ -228,7 +228,7 @@ impl Run<'_> {
         let mut chosen: HashMap<OutboxId, (Head, Slot)> =
             chosen.into_iter().map(|(head, slot)| (head.id, (head, slot))).collect();
         if claimed.is_err() {
-            self.unanswered.push((token, begun + answer_by.max(upload_answer_by)));
+            self.unanswered.push((token, begun + answer_by));
         }
         let nothing = claimed.as_ref().is_ok_and(Vec::is_empty);
         for part in claimed.iter().flatten() {

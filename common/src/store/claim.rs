@@ -77,16 +77,14 @@ pub struct ClaimedFile {
 pub struct ClaimSpans {
     /// After this no byte is written.
     pub write_by: Duration,
-    /// After this nobody waits for the answer.
+    /// After this nobody waits for the answer, unless the claim is extended.
     pub answer_by: Duration,
-    /// The same for a part that carries a file.
-    pub upload_answer_by: Duration,
 }
 
 impl ClaimSpans {
     /// The same for all.
     pub fn all(span: Duration) -> Self {
-        Self { write_by: span, answer_by: span, upload_answer_by: span }
+        Self { write_by: span, answer_by: span }
     }
 }
 
@@ -105,7 +103,7 @@ q AS MATERIALIZED (
 u AS (
   UPDATE outbox o SET state = 1, epoch = $2, claim = $6, attempt = attempt + 1, retry_at = NULL,
          write_by = clock_timestamp() + make_interval(secs => $4),
-         answer_by = clock_timestamp() + make_interval(secs => CASE WHEN o.file_id IS NULL THEN $5::float8 ELSE $7::float8 END)
+         answer_by = clock_timestamp() + make_interval(secs => $5)
     FROM q WHERE o.account_id = $1 AND o.id = q.id
   RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.file_id, o.file_as, o.created_at),
 a AS (
@@ -116,7 +114,7 @@ SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, u.file_id, u.file_as, f.n
        (SELECT count(*) FROM attempt t WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.outcome = 3) AS failures
   FROM u LEFT JOIN file f ON f.account_id = $1 AND f.id = u.file_id ORDER BY u.id";
 
-// A claim that writes for long moves its fence, under the epoch as a claim is made: whoever raised the epoch waits out what is
+// A claim that writes for long moves its deadlines, under the epoch as a claim is made: whoever raised the epoch waits out what is
 // in the row then, and nobody moves it after that.
 const EXTEND: &str = "
 WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE),
@@ -125,9 +123,10 @@ q AS MATERIALIZED (
    WHERE o.id = $3 AND o.attempt = $4 AND o.claim = $5 AND o.epoch = $2 AND o.open AND o.state = 1
    FOR NO KEY UPDATE OF o),
 u AS (
-  UPDATE outbox o SET write_by = clock_timestamp() + make_interval(secs => $6) FROM q WHERE o.account_id = $1 AND o.id = q.id
-  RETURNING o.id, o.attempt, o.write_by)
-UPDATE attempt t SET write_by = u.write_by FROM u WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.n = u.attempt";
+  UPDATE outbox o SET write_by = clock_timestamp() + make_interval(secs => $6), answer_by = clock_timestamp() + make_interval(secs => $7)
+    FROM q WHERE o.account_id = $1 AND o.id = q.id RETURNING o.id, o.attempt, o.write_by, o.answer_by)
+UPDATE attempt t SET write_by = u.write_by, answer_by = u.answer_by FROM u
+ WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.n = u.attempt";
 
 pub(super) const HOT: &[&str] = &[CLAIM, EXTEND];
 
@@ -198,7 +197,6 @@ impl Database {
                         &spans.write_by.as_secs_f64(),
                         &spans.answer_by.as_secs_f64(),
                         &token.0,
-                        &spans.upload_answer_by.as_secs_f64(),
                     ],
                 )
                 .await?;
@@ -208,20 +206,27 @@ impl Database {
         .await
     }
 
-    /// Moves the fence of a claim to `span` from now, in the database's clock; false when the claim is no longer ours to extend:
-    /// the tenure is over, or the part is decided.
+    /// Moves the deadlines of a claim to so long from now; false when it is no longer ours to extend: the tenure is over, or the
+    /// part is decided.
     pub async fn extend(
         &self,
         account: AccountId,
         epoch: Epoch,
         claim: &Claim,
-        span: Duration,
+        spans: ClaimSpans,
     ) -> Result<bool, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             let statement = connection.prepare_cached(EXTEND).await?;
-            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
-                [&account.0, &epoch.0, &claim.id.0, &claim.n, &claim.token.0, &span.as_secs_f64()];
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+                &account.0,
+                &epoch.0,
+                &claim.id.0,
+                &claim.n,
+                &claim.token.0,
+                &spans.write_by.as_secs_f64(),
+                &spans.answer_by.as_secs_f64(),
+            ];
             let extended = connection.execute(&statement, &values).await?;
             connection.done();
             Ok(extended == 1)

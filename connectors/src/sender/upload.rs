@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use switchboard_common::model::{AccountId, FileId};
 use switchboard_common::service::clock::Moment;
 use switchboard_common::service::shutdown::Shutdown;
-use switchboard_common::store::{Claim, Database, StoreError};
+use switchboard_common::store::{Claim, ClaimSpans, Database, StoreError};
 
 use super::attempt::Attempt;
 use crate::platform::FileBody;
@@ -42,10 +42,11 @@ async fn read(files: &Database, account: AccountId, id: &FileId, seq: i32) -> Re
 
 impl Attempt {
     /// Moves the fence ahead whenever less than half of its span is left: in the database under the epoch first, then here,
-    /// to a moment counted from before the database was asked. Stops when the claim is no longer ours, when nobody would
-    /// wait for the answer any more, or some time after the tenure began to end; the fence passes then.
+    /// to a moment counted from before the database was asked. The claim's `answer_by` moves along, so that a successor does
+    /// not wait for as long as an upload may take. Stops when the claim is no longer ours, when nobody would wait for the
+    /// answer any more, or some time after the tenure began to end; the fence passes then.
     pub(super) async fn keep_fence_ahead(&self, ending: &Shutdown) -> Infallible {
-        let span = self.sender.options.write_by;
+        let (span, answer_by) = (self.sender.options.write_by, self.sender.options.answer_by);
         let fence = &self.deadline.write_by;
         let claim = Claim { id: self.part.id, n: self.part.n, token: self.token };
         let mut until = self.deadline.answer_by;
@@ -63,7 +64,8 @@ impl Attempt {
             if asked >= until || !fence.is_ahead() {
                 break;
             }
-            match self.sender.database.extend(self.sender.account.id, self.epoch, &claim, span).await {
+            let spans = ClaimSpans { write_by: span, answer_by: answer_by.min(self.deadline.answer_by.remaining()) };
+            match self.sender.database.extend(self.sender.account.id, self.epoch, &claim, spans).await {
                 Ok(true) => fence.extend((asked + span).min(until)),
                 Ok(false) => break,
                 Err(error) => {

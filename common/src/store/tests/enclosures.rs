@@ -142,7 +142,7 @@ async fn nobody_sends_a_file_that_is_not_theirs_to_see() {
 }
 
 #[tokio::test]
-async fn an_upload_is_claimed_for_longer_and_extended_only_under_its_epoch() {
+async fn a_claim_of_an_upload_is_extended_only_under_its_epoch() {
     let f = Fixture::with_files().await;
     let chat = f.taken("c1").await;
     let file = f.file(1, 0, true, "image/png", 77).await;
@@ -150,7 +150,7 @@ async fn an_upload_is_claimed_for_longer_and_extended_only_under_its_epoch() {
     let text_only = f.taken("c2").await;
     f.submit(0, text_only, "k2", "x").await.unwrap();
     let epoch = f.active("a").await;
-    let spans = ClaimSpans { write_by: SPAN, answer_by: SPAN * 2, upload_answer_by: SPAN * 10 };
+    let spans = ClaimSpans { write_by: SPAN, answer_by: SPAN * 2 };
     let token = ClaimToken::new();
     let ids = [OutboxId(1), OutboxId(2)];
     let claimed = f.database.claim(f.account, epoch, token, &ids, spans).await.unwrap();
@@ -164,17 +164,18 @@ async fn an_upload_is_claimed_for_longer_and_extended_only_under_its_epoch() {
         size_bytes: 77,
     };
     assert_eq!(upload.file, Some(facts));
-    let spans_of = "SELECT extract(epoch FROM answer_by - write_by)::bigint FROM attempt WHERE outbox_id = ";
-    assert_eq!((f.number(&format!("{spans_of}1")).await, f.number(&format!("{spans_of}2")).await), (27, 3));
 
     let claim = Claim { id: upload.id, n: upload.n, token };
     let extend = |epoch, claim| {
         let (database, account) = (f.database.clone(), f.account);
-        async move { database.extend(account, epoch, &claim, SPAN * 5).await.unwrap() }
+        async move {
+            let spans = ClaimSpans { write_by: SPAN * 5, answer_by: SPAN * 9 };
+            database.extend(account, epoch, &claim, spans).await.unwrap()
+        }
     };
     assert!(extend(epoch, claim).await);
-    let moved = "SELECT count(*) FROM attempt t JOIN outbox o ON o.id = t.outbox_id AND o.write_by = t.write_by
-                  WHERE t.write_by > t.claimed_at + interval '14 s'";
+    let moved = "SELECT count(*) FROM attempt t JOIN outbox o ON o.id = t.outbox_id AND o.write_by = t.write_by AND o.answer_by = t.answer_by
+                  WHERE t.write_by > t.claimed_at + interval '14 s' AND t.answer_by > t.claimed_at + interval '26 s'";
     assert_eq!(f.number(moved).await, 1, "in both rows, of this part alone");
     assert!(!extend(epoch, Claim { token: ClaimToken::new(), ..claim }).await, "another claim");
     assert!(!extend(epoch, Claim { n: 2, ..claim }).await, "another attempt");
