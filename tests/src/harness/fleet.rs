@@ -50,6 +50,11 @@ pub struct Fleet {
     /// Where the connectors are reached from outside.
     pub public_ports: Vec<u16>,
     pub(super) proxy_port: u16,
+    /// Where the loader answers, if there is one.
+    pub loader_port: u16,
+    /// Where a web server for desktops may listen: its pages may use the public API.
+    pub desk_port: u16,
+    pub(super) loader: Option<Process>,
     chatservers: Vec<Option<Process>>,
     faults: u64,
     simulator: Option<Process>,
@@ -89,6 +94,9 @@ impl Fleet {
             chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
             public_ports: (0..options.connectors).map(|_| free_port()).collect(),
             proxy_port: free_port(),
+            loader_port: free_port(),
+            desk_port: free_port(),
+            loader: None,
             proxy: None,
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
@@ -102,6 +110,9 @@ impl Fleet {
         fleet.write_config();
         fleet.start_simulator(platform_port).await;
         fleet.set_up();
+        if fleet.options.loader {
+            fleet.start_loader().await;
+        }
         if fleet.options.proxy {
             fleet.start_proxy().await;
         }
@@ -146,7 +157,7 @@ impl Fleet {
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = {}\nretry_first_ms = 200\n\
-             {}[chatserver]\norigins = \"{}\"\n",
+             {}[chatserver]\norigins = \"{},http://127.0.0.1:{}\"\n",
             self.postgres.url(),
             self.zookeeper.connect(),
             options.sweep_ms,
@@ -154,7 +165,8 @@ impl Fleet {
             options.answer_by_ms,
             options.write_by_ms,
             public_url,
-            self.platform.base()
+            self.platform.base(),
+            self.desk_port
         );
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
     }
@@ -341,6 +353,6 @@ impl Fleet {
 }
 
 /// Whether something answers 200.
-async fn alive(port: u16, path: &str) -> bool {
+pub(super) async fn alive(port: u16, path: &str) -> bool {
     reqwest::get(format!("http://127.0.0.1:{port}{path}")).await.is_ok_and(|answer| answer.status().is_success())
 }

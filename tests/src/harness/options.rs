@@ -30,6 +30,8 @@ pub struct FleetOptions {
     pub webhook: bool,
     /// HAProxy stands before connectors and chatservers, for platforms and agents.
     pub proxy: bool,
+    /// A loader runs.
+    pub loader: bool,
 }
 
 impl FleetOptions {
@@ -49,6 +51,7 @@ impl FleetOptions {
             sabotage: None,
             webhook: false,
             proxy: false,
+            loader: false,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The side of a fleet that is reached from outside: webhooks, files, the reverse proxy.
 
 use super::deed::ACCOUNT;
-use super::{Behind, Fleet, Proxy};
+use super::fleet::alive;
+use super::{Behind, Fleet, Process, Proxy, free_port, until};
 use crate::file_client::FileClient;
 use crate::observer::WriteLog;
 
@@ -26,10 +27,20 @@ impl Fleet {
         let behind = Behind {
             accounts: [(ACCOUNT.to_owned(), self.public_ports.clone())].into(),
             chatservers: self.chat_ports.clone(),
-            loaders: Vec::new(),
+            loaders: self.loader.iter().map(|_| self.loader_port).collect(),
         };
         let proxy = Proxy::start(&self.dir, &self.settings.haproxy, self.proxy_port, &behind).await;
         self.proxy = Some(proxy);
+    }
+
+    /// Starts the loader; returns once it is ready.
+    pub async fn start_loader(&mut self) {
+        let admin = free_port();
+        let mut command = self.command();
+        command.args(["loader", "--listen", &format!("127.0.0.1:{}", self.loader_port)]);
+        command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
+        self.loader = Some(Process::start("loader", &self.dir, command));
+        until("the loader to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
     }
 
     /// An agent's way to the account's files; all clients of a run share one log.

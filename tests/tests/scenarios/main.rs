@@ -6,6 +6,7 @@
 mod bad_input;
 mod crash_points;
 mod cuts;
+mod desktop;
 mod doctor;
 mod doorbells;
 mod first_light;

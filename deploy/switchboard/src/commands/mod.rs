@@ -87,7 +87,7 @@ fn check_config(config: &Config) -> anyhow::Result<()> {
         config.replica("check")?;
         AuthSettings::of(config)?;
         HttpLimits::new(&config.public)?;
-        config.link_secrets()?;
+        config.link_secret()?;
         anyhow::Ok(())
     };
     read()
