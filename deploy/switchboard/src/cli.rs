@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use switchboard_common::model::{PartState, TokenScope};
 
+use crate::commands::loader::LoaderArgs;
+use crate::descriptions::DescribeArgs;
+
 /// Chats of messengers, for agents' desktops.
 #[derive(Parser)]
 #[command(name = "switchboard", version, max_term_width = 100)]
@@ -77,11 +80,7 @@ pub enum Command {
     #[command(subcommand)]
     Inbox(InboxCommand),
     /// Print the machine-readable description of an interface, as JSON.
-    Describe {
-        /// Which one.
-        #[arg(value_enum)]
-        interface: Interface,
-    },
+    Describe(DescribeArgs),
     /// The configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -125,27 +124,6 @@ pub struct ChatserverArgs {
     /// Only read the configuration and its secrets; exits 2 when they cannot be used.
     #[arg(long)]
     pub check_config: bool,
-}
-
-/// `loader`
-#[derive(Args)]
-pub struct LoaderArgs {
-    /// Instead of loader.listen.
-    #[arg(long)]
-    pub listen: Option<SocketAddr>,
-    /// Instead of admin.listen.
-    #[arg(long)]
-    pub admin_listen: Option<SocketAddr>,
-    /// Only read the configuration and its secrets; exits 2 when they cannot be used.
-    #[arg(long)]
-    pub check_config: bool,
-}
-
-/// `describe`
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub enum Interface {
-    /// REST: OpenAPI 3.1.
-    Openapi,
 }
 
 /// `queue`

@@ -1,6 +1,19 @@
 //! The machine-readable descriptions of the interfaces, made of the code that serves them.
 
-use crate::cli::Interface;
+/// `describe`
+#[derive(clap::Args)]
+pub struct DescribeArgs {
+    /// Which one.
+    #[arg(value_enum)]
+    pub interface: Interface,
+}
+
+/// What `switchboard describe` can print.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Interface {
+    /// REST: OpenAPI 3.1.
+    Openapi,
+}
 
 /// What `switchboard describe` prints.
 pub fn text(interface: Interface) -> String {

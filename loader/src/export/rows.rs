@@ -40,14 +40,14 @@ pub(crate) const COLUMNS: [&str; 29] = [
 
 /// Rows that nobody took yet.
 pub(super) enum Rows {
-    Csv(Csv),
+    Csv(Box<Csv>),
     NdJson(Vec<u8>),
 }
 
 impl Rows {
     pub(super) fn new(format: Format) -> Self {
         match format {
-            Format::Csv => Self::Csv(Csv::new()),
+            Format::Csv => Self::Csv(Box::new(Csv::new())),
             Format::NdJson => Self::NdJson(Vec::new()),
         }
     }

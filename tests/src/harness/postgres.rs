@@ -54,6 +54,29 @@ impl Postgres {
         server
     }
 
+    /// Makes a copy of this server under `dir`, which follows it by streaming replication and is only read.
+    ///
+    /// # Panics
+    ///
+    /// When that fails; the message names the tool.
+    pub fn replica(&self, dir: &Path) -> Self {
+        std::fs::create_dir_all(dir).expect("the run's folder can be written");
+        if self.wrapper.first().is_some_and(|word| word == "setpriv") {
+            run(Command::new("chown").arg("postgres:").arg(dir), &[]);
+        }
+        let copy = Self {
+            bin: self.bin.clone(),
+            data: dir.join("data"),
+            log: dir.join("log"),
+            wrapper: self.wrapper.clone(),
+            port: free_port(),
+        };
+        let (data, source) = (copy.data.to_string_lossy().into_owned(), self.url());
+        self.tool("pg_basebackup", &["-D", &data, "-d", &source, "-R", "-X", "stream", "-c", "fast", "--no-sync"]);
+        copy.begin();
+        copy
+    }
+
     /// Starts the stopped server again.
     pub fn begin(&self) {
         let options = format!(

@@ -16,6 +16,7 @@ mod kills;
 mod lanes;
 mod limits;
 mod load;
+mod loader;
 mod media;
 mod office;
 mod sabotage;

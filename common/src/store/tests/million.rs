@@ -1,6 +1,7 @@
 //! Pages over many messages: what one costs must not grow with them. Times are printed; they are a test of their own under
 //! SWITCHBOARD_TEST_FULL, when nothing else runs.
 
+use std::io::Write;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -114,10 +115,12 @@ async fn a_page_costs_the_same_among_a_million_messages() {
         let hour = times(&f, ("2026-03-10T09:30:00Z", "2026-03-10T10:30:00Z"), 50).await;
         let local_day = times(&f, ("2026-03-09T21:00:00Z", "2026-03-10T21:00:00Z"), 200).await;
         let month = times(&f, ("2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"), 200).await;
-        println!(
+        let said = writeln!(
+            std::io::stdout(),
             "{} messages: buffers {costs:?}; ms p50 and p99 of pages of an hour {hour:.1?}, a day {local_day:.1?}, a month {month:.1?}",
             chats * EACH
         );
+        said.unwrap();
         let few = *first.get_or_insert(costs);
         for (many, few) in costs.iter().zip(few) {
             assert!(*many as f64 <= 1.5 * few as f64 + 10.0, "{costs:?} among many, {few:?} among few");

@@ -1,5 +1,7 @@
 //! `switchboard loader`
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use switchboard_common::access::AuthSettings;
 use switchboard_common::service::config::Config;
@@ -7,9 +9,22 @@ use switchboard_common::service::http::HttpLimits;
 use switchboard_loader::{Descriptions, LoaderConfig, run as serve};
 use tokio::net::TcpListener;
 
-use crate::cli::LoaderArgs;
 use crate::descriptions;
 use crate::process::Process;
+
+/// `loader`
+#[derive(clap::Args)]
+pub struct LoaderArgs {
+    /// Instead of loader.listen.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Instead of admin.listen.
+    #[arg(long)]
+    admin_listen: Option<SocketAddr>,
+    /// Only read the configuration and its secrets; exits 2 when they cannot be used.
+    #[arg(long)]
+    pub check_config: bool,
+}
 
 /// Answers REST until told to stop.
 pub async fn run(config: &Config, args: LoaderArgs) -> anyhow::Result<()> {

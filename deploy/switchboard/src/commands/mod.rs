@@ -9,7 +9,7 @@ mod doctor;
 mod fleet;
 mod handover;
 mod inbox;
-mod loader;
+pub mod loader;
 mod outbox;
 mod queue;
 mod token;
@@ -56,7 +56,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 false => loader::run(&config, args).await?,
             }
         }
-        Command::Describe { interface } => print!("{}", descriptions::text(interface)),
+        Command::Describe(args) => print!("{}", descriptions::text(args.interface)),
         Command::Token(args) => token::run(&load()?, &args)?,
         Command::Migrate => {
             let done = migrate(&open(&load()?)?).await?;
