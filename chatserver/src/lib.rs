@@ -31,6 +31,7 @@ use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
 use tokio::net::TcpListener;
 
+pub use agents::asyncapi;
 pub use config::{ChatserverConfig, Limits};
 
 use agents::{Door, hub};

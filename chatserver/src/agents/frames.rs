@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use switchboard_common::model::{ChatState, Lane};
@@ -13,23 +14,28 @@ const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
 
 /// The `entry` frame.
 pub(crate) fn entry_frame(feed: &str, seq: i64, entry: &Entry) -> String {
-    #[derive(Serialize)]
-    struct Frame<'a> {
-        r#type: &'static str,
-        feed: &'a str,
-        seq: i64,
-        entry: EntryJson<'a>,
-    }
-    json(&Frame { r#type: "entry", feed, seq, entry: EntryJson::of(entry, None) })
+    json(&EntryFrame { r#type: "entry", feed, seq, entry: EntryJson::of(entry, None) })
+}
+
+/// A new entry of a feed.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct EntryFrame<'a> {
+    #[schemars(extend("const" = "entry"))]
+    r#type: &'static str,
+    feed: &'a str,
+    seq: i64,
+    entry: EntryJson<'a>,
 }
 
 /// The `resync` frame, or with `kind` none what `snapshot` answers.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Snapshot")]
 pub(super) struct SnapshotJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     feed_epoch: i64,
     feeds: BTreeMap<String, i64>,
+    #[schemars(with = "Vec<ChatJson<'static>>")]
     chats: Vec<Box<RawValue>>,
     queues: Vec<QueueJson>,
     /// Chats that found no place; absent when all did.
@@ -37,7 +43,8 @@ pub(super) struct SnapshotJson {
     more: usize,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Queue")]
 struct QueueJson {
     id: String,
     name: String,
@@ -75,21 +82,24 @@ impl SnapshotJson {
     }
 }
 
-/// The result of `history`.
+/// The result of `history`: oldest first.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "History")]
+pub(super) struct HistoryJson<'a> {
+    chat: String,
+    entries: Vec<EntryJson<'a>>,
+    next_before: Option<i64>,
+}
+
+/// A page of a chat's log as JSON.
 pub(super) fn history(chat: i64, page: &HistoryPage) -> Box<RawValue> {
-    #[derive(Serialize)]
-    struct Page<'a> {
-        chat: String,
-        entries: Vec<EntryJson<'a>>,
-        next_before: Option<i64>,
-    }
     let delivery = |entry: &Entry| match entry.body {
         EntryBody::AgentMessage { .. } => {
             Some(page.delivery.iter().filter(|part| part.seq == entry.seq).map(PartJson::of).collect())
         }
         _ => None,
     };
-    let page = Page {
+    let page = HistoryJson {
         chat: chat.to_string(),
         // A log begins with 1, so whoever has that has all.
         next_before: page.entries.first().map(|entry| entry.seq).filter(|seq| *seq > 1),
@@ -102,11 +112,13 @@ pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain fields are JSON")
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Entry")]
 struct EntryJson<'a> {
     chat: String,
     account: &'a str,
     seq: i64,
+    #[schemars(with = "DateTime<Utc>")]
     at: String,
     kind: &'static str,
     author: AuthorJson<'a>,
@@ -116,17 +128,20 @@ struct EntryJson<'a> {
     delivery: Option<Vec<PartJson<'a>>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[schemars(rename = "Author")]
 enum AuthorJson<'a> {
     System,
     Customer { id: String, name: Option<&'a str> },
     Agent { id: String, name: Option<&'a str> },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
+#[schemars(rename = "Body")]
 enum BodyJson<'a> {
+    #[schemars(extend("x-kind" = "message"))]
     Text {
         text: &'a str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -134,6 +149,7 @@ enum BodyJson<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         content: Option<ContentJson<'a>>,
     },
+    #[schemars(extend("x-kind" = "message"))]
     Answer {
         text: &'a str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -143,22 +159,15 @@ enum BodyJson<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         lane: Option<&'static str>,
     },
-    Edited {
-        text: &'a str,
-        of: Option<i64>,
-    },
-    Opened {
-        interaction: String,
-        queue: &'a str,
-    },
-    Taken {
-        interaction: String,
-        agent: &'a str,
-    },
-    Closed {
-        interaction: String,
-        outcome: Option<&'a str>,
-    },
+    #[schemars(extend("x-kind" = "edited"))]
+    Edited { text: &'a str, of: Option<i64> },
+    #[schemars(extend("x-kind" = "opened"))]
+    Opened { interaction: String, queue: &'a str },
+    #[schemars(extend("x-kind" = "taken"))]
+    Taken { interaction: String, agent: &'a str },
+    #[schemars(extend("x-kind" = "closed"))]
+    Closed { interaction: String, outcome: Option<&'a str> },
+    #[schemars(extend("x-kind" = "file"))]
     File {
         file: &'a str,
         of: Option<i64>,
@@ -168,27 +177,23 @@ enum BodyJson<'a> {
         sha256: Option<&'a str>,
         reason: Option<&'a str>,
     },
-    Outcome {
-        of: i64,
-        part: i16,
-        parts: i16,
-        state: &'a str,
-        reason: Option<&'a str>,
-        by: Option<&'a str>,
-    },
-    Membership {
-        state: &'static str,
-    },
+    #[schemars(extend("x-kind" = "outcome"))]
+    Outcome { of: i64, part: i16, parts: i16, state: &'a str, reason: Option<&'a str>, by: Option<&'a str> },
+    #[schemars(extend("x-kind" = "membership"))]
+    Membership { state: &'static str },
+    #[schemars(extend("x-kind" = "unknown"))]
     Unknown {},
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Content")]
 struct ContentJson<'a> {
     r#type: &'static str,
     of: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "File")]
 struct FileJson<'a> {
     file: &'a str,
     kind: &'a str,
@@ -209,7 +214,8 @@ impl<'a> FileJson<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Delivery")]
 struct PartJson<'a> {
     part: i16,
     state: &'static str,
@@ -293,7 +299,8 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
     }
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Chat")]
 struct ChatJson<'a> {
     chat: String,
     account: &'a str,
@@ -308,7 +315,8 @@ struct ChatJson<'a> {
     last: Option<EntryJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Customer")]
 struct CustomerJson<'a> {
     id: String,
     name: Option<&'a str>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use switchboard_common::access::{Caller, TokenScopes, rules};
@@ -122,8 +123,9 @@ fn readings(agent: &Agent, cursor: impl Fn(&str, i64) -> Option<i64>) -> Vec<Rea
     agent.feeds.iter().map(reading).collect()
 }
 
-#[derive(Serialize)]
-struct Hello<'a> {
+/// The result of `hello`.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Hello<'a> {
     session: String,
     agent: AgentJson<'a>,
     scopes: Vec<&'static str>,
@@ -133,14 +135,16 @@ struct Hello<'a> {
     feeds: BTreeMap<&'a str, FeedJson>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Agent")]
 struct AgentJson<'a> {
     id: String,
     name: &'a str,
     display_name: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Feed")]
 struct FeedJson {
     head: i64,
     recovered: bool,

@@ -1,5 +1,6 @@
 //! The agents' websocket, `/v1/agent`: see docs/protocol.md.
 
+mod asyncapi;
 mod frames;
 mod hello;
 pub(crate) mod hub;
@@ -27,6 +28,7 @@ use switchboard_common::store::Database;
 
 use crate::config::ChatserverConfig;
 use crate::wakes::Wakes;
+pub use asyncapi::asyncapi;
 use hub::Hub;
 pub(crate) use protocol::CloseCode;
 use protocol::LARGEST_FRAME;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,18 +17,19 @@ pub(super) const LARGEST_FRAME: usize = 64 * 1024;
 const LONGEST_ID: usize = 64;
 
 /// A request's id, chosen by the client.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize, PartialEq, Eq)]
 #[serde(untagged)]
 pub(super) enum RequestId {
     Number(i64),
-    Text(String),
+    Text(#[schemars(length(max = 64))] String),
 }
 
 /// Fields of requests, as docs/protocol.md lists them.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Request {
     Hello {
+        #[schemars(with = "Option<String>")]
         token: Option<SecretString>,
         cursors: Option<Cursors>,
     },
@@ -101,8 +103,9 @@ impl Request {
 }
 
 /// How urgent a message is.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Lane")]
 pub(super) enum LaneWord {
     Interactive,
     Bot,
@@ -120,8 +123,9 @@ impl From<LaneWord> for Lane {
 }
 
 /// As what a file is sent.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SendAs")]
 pub(super) enum AsWord {
     Photo,
     Document,
@@ -137,15 +141,15 @@ impl From<AsWord> for FileKind {
 }
 
 /// How far a client has read.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct Cursors {
     pub(super) feed_epoch: i64,
     pub(super) feeds: HashMap<String, i64>,
 }
 
 /// An id: a decimal string, because numbers of 64 bits do not survive every JSON reader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub(super) i64);
+#[derive(Clone, Copy, Debug, JsonSchema, PartialEq, Eq)]
+pub(super) struct Id(#[schemars(with = "String", regex(pattern = "^[0-9]+$"))] pub(super) i64);
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -179,7 +183,7 @@ pub(super) fn read(frame: &str) -> Result<(RequestId, Request), (Option<RequestI
 }
 
 /// Why a request failed: the table of docs/protocol.md.
-#[derive(Clone, Copy, Debug, Serialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Code {
     BadRequest,
@@ -276,6 +280,19 @@ pub(crate) enum CloseCode {
 }
 
 impl CloseCode {
+    /// All.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Draining,
+        Self::Expired,
+        Self::TooSlow,
+        Self::NoSignOfLife,
+        Self::Internal,
+        Self::RoleChanged,
+        Self::Unauthorized,
+        Self::BadRequest,
+        Self::TooManySessions,
+    ];
+
     /// The reason in the close frame.
     pub(super) fn reason(self) -> &'static str {
         match self {

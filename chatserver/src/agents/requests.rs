@@ -1,5 +1,6 @@
 //! What agents ask for, once they are in.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
@@ -216,22 +217,22 @@ fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Trouble> {
     Ok(to_raw_value(value).expect("plain fields are JSON"))
 }
 
-#[derive(Serialize)]
-struct Nothing {}
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Nothing {}
 
-#[derive(Serialize)]
-struct ChatSeq {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct ChatSeq {
     chat: String,
     seq: i64,
 }
 
-#[derive(Serialize)]
-struct Cancelled {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Cancelled {
     cancelled: Vec<i16>,
 }
 
-#[derive(Serialize)]
-struct Sent {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Sent {
     chat: String,
     seq: i64,
     parts: i16,

@@ -1,11 +1,13 @@
 //! What waits, as JSON.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_common::store::{WaitingPart, WaitingParts};
 
 /// The result of `waiting`.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Waiting")]
 pub(super) struct WaitingJson {
     chat: String,
     parts: Vec<PartJson>,
@@ -14,7 +16,8 @@ pub(super) struct WaitingJson {
     more: bool,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "WaitingPart")]
 struct PartJson {
     seq: i64,
     part: i16,

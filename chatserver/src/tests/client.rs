@@ -10,12 +10,14 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use super::{DEADLINE, token};
+use super::{DEADLINE, described, token};
 
 pub(super) struct Client {
     pub(super) socket: WebSocketStream<TcpStream>,
     frames: VecDeque<Value>,
     next_id: i64,
+    /// Requests that are not answered yet.
+    asked: BTreeMap<i64, Value>,
     /// How far each feed is read; checked to grow by one.
     pub(super) cursors: BTreeMap<String, i64>,
     pub(super) feed_epoch: i64,
@@ -35,7 +37,14 @@ impl Client {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
         let (socket, _) = client_async(request, stream).await?;
-        Ok(Self { socket, frames: VecDeque::new(), next_id: 0, cursors: BTreeMap::new(), feed_epoch: 0 })
+        Ok(Self {
+            socket,
+            frames: VecDeque::new(),
+            next_id: 0,
+            asked: BTreeMap::new(),
+            cursors: BTreeMap::new(),
+            feed_epoch: 0,
+        })
     }
 
     pub(super) async fn connect(address: SocketAddr) -> Self {
@@ -77,6 +86,7 @@ impl Client {
     pub(super) async fn send(&mut self, mut request: Value) -> i64 {
         self.next_id += 1;
         request["id"] = self.next_id.into();
+        self.asked.insert(self.next_id, request.clone());
         self.text(&request.to_string()).await;
         self.next_id
     }
@@ -167,6 +177,8 @@ impl Client {
                 Some(Err(_)) | None => return Err(None),
             };
             let frame: Value = serde_json::from_str(&text).unwrap();
+            let asked = frame["re"].as_i64().and_then(|id| self.asked.remove(&id));
+            described::check(&frame, asked.as_ref());
             match frame["type"].as_str().unwrap() {
                 "entry" => {
                     let cursor = self.cursors.get_mut(frame["feed"].as_str().unwrap()).expect("a feed of ours");

@@ -3,6 +3,7 @@
 
 mod addresses;
 mod client;
+mod described;
 mod enclosures;
 mod hello;
 mod isolation;
