@@ -19,6 +19,8 @@ pub struct ChatserverConfig {
     pub limits: Limits,
     /// Bounds of the listener, and limits per address.
     pub http: HttpLimits,
+    /// What is served as it is, besides the websocket's own `/asyncapi.json`: REST's `/openapi.json`. Empty: not served.
+    pub openapi: String,
     /// An account whose lease was not renewed for so long is served by nobody: half a session timeout.
     pub lease_good_for: Duration,
     /// How long a session may stay away and still resume by its cursors.

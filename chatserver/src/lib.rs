@@ -66,8 +66,8 @@ pub async fn run(
         shutdown.spawn(housekeeping::watch_sessions(database.clone(), hub, config.name.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
     ];
-    let strangers = config.http.addresses.limited(agents::routes(door).merge(page::routes(&config.origins)));
-    let router = strangers.merge(health_routes(health));
+    let served = page::routes(&config.origins).merge(page::descriptions(&config.openapi));
+    let router = config.http.addresses.limited(agents::routes(door).merge(served)).merge(health_routes(health));
     let mut serving = pin!(serve(listener, router, config.http, &shutdown));
     let result = tokio::select! {
         () = &mut serving => Ok(()),

@@ -11,6 +11,17 @@ use axum::routing::get;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
                       base-uri 'none'; form-action 'none'";
 
+/// The machine-readable descriptions of the interfaces.
+pub(crate) fn descriptions(openapi: &str) -> Router {
+    let asyncapi = crate::asyncapi().to_string();
+    [("/asyncapi.json", asyncapi), ("/openapi.json", openapi.to_owned())]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .fold(Router::new(), |router, (path, text)| {
+            router.route(path, get(move || async move { ([(CONTENT_TYPE, "application/json")], text) }))
+        })
+}
+
 /// The page's files.
 pub(crate) fn routes(origins: &[String]) -> Router {
     let ours = ["'self'"].into_iter().chain(origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");

@@ -1,13 +1,15 @@
 //! What a loader must be told.
 
-use switchboard_common::access::AuthSettings;
+use std::sync::Arc;
+
+use switchboard_common::access::Verifier;
 use switchboard_common::service::http::HttpLimits;
 
 /// Settings of one loader.
 #[derive(Clone)]
 pub struct LoaderConfig {
-    /// Whose tokens are believed.
-    pub auth: AuthSettings,
+    /// Checks tokens.
+    pub verifier: Arc<Verifier>,
     /// Web origins whose pages may read answers: `https://desk.example.org`.
     pub origins: Vec<String>,
     /// Bounds of the listener.

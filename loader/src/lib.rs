@@ -19,8 +19,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use anyhow::Context;
-use switchboard_common::access::{Gate, Verifier};
+use switchboard_common::access::Gate;
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::health::Health;
 use switchboard_common::service::http;
@@ -52,9 +51,8 @@ pub async fn run(
     shutdown: Shutdown,
     health: Health,
 ) -> anyhow::Result<()> {
-    let verifier = Arc::new(Verifier::new(&config.auth).context("auth")?);
     let loader = Arc::new(Loader {
-        gate: Gate::new(verifier, database.clone()),
+        gate: Gate::new(config.verifier.clone(), database.clone()),
         cursors: Cursors::new(database.clone()),
         database,
         exports: Arc::new(Semaphore::new(config.exports_at_once)),

@@ -148,6 +148,14 @@ async fn the_page_is_served_with_a_strict_policy() {
         assert!(head.contains("connect-src 'self' https://desk.example") && head.contains("img-src 'self' blob:;"));
         assert!(head.contains("x-content-type-options: nosniff") && head.contains("cache-control: no-store"));
     }
+    let head = head_of(address, "/asyncapi.json").await;
+    assert!(head.starts_with("http/1.1 200") && head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("default-src 'none'; frame-ancestors 'none'") && head.contains("no-store"), "{head}");
+    for (path, status) in [("/nothing", 404), ("/v1/agent", 400), ("/metrics", 404), ("/..%2f..%2fetc/passwd", 404)] {
+        let head = head_of(address, path).await;
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{path}: {head}");
+        assert!(head.contains("x-content-type-options: nosniff") && !head.contains("access-control"), "{path}: {head}");
+    }
     let ready = async {
         while !head_of(address, "/readyz").await.starts_with("http/1.1 200") {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -100,6 +100,7 @@ impl Fleet {
             verifier: self.verifier.clone(),
             origins: vec!["https://desk.example".to_owned()],
             limits,
+            openapi: "{}".to_owned(),
             http: HttpLimits::new(&self.public).unwrap(),
             lease_good_for: Duration::from_secs(5),
             feed_retention: Duration::from_secs(7 * 86_400),

@@ -7,6 +7,7 @@ pub mod database;
 pub mod health;
 pub mod host;
 pub mod http;
+pub mod memory;
 pub mod metrics;
 pub mod patience;
 pub mod problem;

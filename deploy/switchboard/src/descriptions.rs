@@ -19,6 +19,7 @@ pub enum Interface {
 pub fn text(interface: Interface) -> String {
     match interface {
         Interface::Openapi => openapi(),
+        Interface::Asyncapi => asyncapi(),
     }
 }
 
@@ -26,7 +27,16 @@ pub fn text(interface: Interface) -> String {
 pub fn openapi() -> String {
     let mut document = switchboard_loader::openapi();
     document.merge(switchboard_fileserver::openapi());
-    let mut text = serde_json::to_string_pretty(&document).expect("plain fields are JSON");
+    pretty(&document)
+}
+
+/// The agents' websocket.
+pub fn asyncapi() -> String {
+    pretty(&switchboard_chatserver::asyncapi())
+}
+
+fn pretty(document: &impl serde::Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(document).expect("plain fields are JSON");
     text.push('\n');
     text
 }

@@ -17,6 +17,9 @@ const TRY_AGAIN: u8 = 75;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if let Err(error) = switchboard_common::service::memory::keep_private() {
+        return fail(&anyhow::Error::new(error).context("core files cannot be switched off"));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start")),

@@ -13,12 +13,13 @@ mod period;
 mod surface;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use switchboard_common::access::{Addresses, AuthKey, AuthSettings, TokenAlgorithm};
+use switchboard_common::access::{Addresses, AuthKey, AuthSettings, TokenAlgorithm, Verifier};
 use switchboard_common::model::{
     AccountId, AccountName, Author, Capabilities, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate,
 };
@@ -98,10 +99,11 @@ impl Office {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let key = AuthKey { id: None, algorithm: TokenAlgorithm::Hs256, material: SecretString::from(SECRET) };
+        let auth = AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] };
         let mut public = Config::load(None, std::iter::empty()).unwrap().public;
         (public.requests_per_second, public.requests_at_once) = (10_000, 10_000);
         let config = LoaderConfig {
-            auth: AuthSettings { issuer: "us".to_owned(), audience: "agents".to_owned(), keys: vec![key] },
+            verifier: Arc::new(Verifier::new(&auth).unwrap()),
             origins: vec!["https://desk.example".to_owned()],
             limits: HttpLimits { addresses: Addresses::new(&public).unwrap(), ..HttpLimits::new(&public).unwrap() },
             exports_at_once: 2,

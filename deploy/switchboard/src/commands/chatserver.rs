@@ -11,6 +11,7 @@ use switchboard_common::service::http::HttpLimits;
 use tokio::net::TcpListener;
 
 use crate::cli::ChatserverArgs;
+use crate::descriptions;
 use crate::process::Process;
 
 /// Serves agents until told to stop.
@@ -25,6 +26,7 @@ pub async fn run(config: &Config, args: ChatserverArgs) -> anyhow::Result<()> {
     let settings = ChatserverConfig {
         name: name.clone(),
         verifier: Verifier::watched(config, &process.shutdown)?,
+        openapi: descriptions::openapi(),
         http: HttpLimits::new(&config.public)?,
         origins: config.chatserver.origins(),
         limits: Limits { sessions_per_agent: config.chatserver.sessions_per_agent, ..Limits::default() },

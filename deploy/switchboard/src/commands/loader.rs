@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use switchboard_common::access::AuthSettings;
+use switchboard_common::access::{AuthSettings, Verifier};
 use switchboard_common::service::config::Config;
 use switchboard_common::service::http::HttpLimits;
 use switchboard_loader::{Descriptions, LoaderConfig, run as serve};
@@ -30,14 +30,15 @@ pub struct LoaderArgs {
 pub async fn run(config: &Config, args: LoaderArgs) -> anyhow::Result<()> {
     let listen = args.listen.unwrap_or(config.loader.listen);
     let origins = config.chatserver.origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+    AuthSettings::of(config)?; // what is wrong with it is said before the database is waited for
+    let process = Process::start_reader(config, "loader", args.admin_listen).await?;
     let settings = LoaderConfig {
-        auth: AuthSettings::of(config)?,
+        verifier: Verifier::watched(config, &process.shutdown)?,
         origins: origins.map(str::to_owned).collect(),
         limits: HttpLimits::new(&config.public)?,
         exports_at_once: config.loader.exports_at_once,
-        descriptions: Descriptions { openapi: descriptions::openapi(), asyncapi: String::new() },
+        descriptions: Descriptions { openapi: descriptions::openapi(), asyncapi: descriptions::asyncapi() },
     };
-    let process = Process::start_reader(config, "loader", args.admin_listen).await?;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (loader.listen)"))?;
     let (database, shutdown) = (process.database.clone(), process.shutdown.clone());
