@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced by ./dev: what has to be installed, found or, on Debian as root, fetched.
 
-PGBIN='' ZKCP='' PYTHON='' CHROMIUM=''
+PGBIN='' ZKCP='' PYTHON='' CHROMIUM='' HAPROXY='' NGINX=''
 find_tools() {
   PGBIN=${SWITCHBOARD_PGBIN:-$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/initdb' -printf '%h\n' 2>/dev/null | sort -V | tail -n 1 || true)}
   [ -n "$PGBIN" ] || PGBIN=$(dirname "$(readlink -f "$(command -v initdb || echo /nonexistent/initdb)")")
@@ -14,6 +14,9 @@ find_tools() {
   for python in python3 /usr/bin/python3; do
     if "$python" -c 'import ensurepip, venv' 2>/dev/null; then PYTHON=$(command -v "$python"); break; fi
   done
+  # Not everybody has the folder of system programs in PATH.
+  HAPROXY=${SWITCHBOARD_HAPROXY:-$(PATH=$PATH:/usr/sbin command -v haproxy || true)}
+  NGINX=${SWITCHBOARD_NGINX:-$(PATH=$PATH:/usr/sbin command -v nginx || true)}
   CHROMIUM=${SWITCHBOARD_CHROMIUM:-$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)}
 }
 
@@ -47,6 +50,9 @@ need() {
     [ -n "$CHROMIUM" ] || missing+=(chromium)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     command -v promtool >/dev/null || missing+=(prometheus)
+    [ -n "$HAPROXY" ] || missing+=(haproxy)
+    [ -n "$NGINX" ] || missing+=(nginx-light)
+    command -v openssl >/dev/null || missing+=(openssl)
   fi
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || [ "${SWITCHBOARD_NO_INSTALL:-}" = 1 ] || ! command -v apt-get >/dev/null; then
