@@ -231,6 +231,6 @@ function status(state) {
 
 $("composer").onsubmit = (event) => (event.preventDefault(), send());
 $("close").onclick = () => attempt(() => request("close", { chat: shown }));
-setInterval(() => today().catch(() => {}), 10_000);
+setInterval(() => today().catch(() => {}), 5_000);
 today().catch(() => {});
 connect();

@@ -13,6 +13,8 @@ pub struct DescribeArgs {
 pub enum Interface {
     /// REST: OpenAPI 3.1.
     Openapi,
+    /// The agents' websocket: AsyncAPI 3.0.
+    Asyncapi,
 }
 
 /// What `switchboard describe` prints.
