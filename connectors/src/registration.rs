@@ -118,16 +118,17 @@ impl Registration {
         if !*tenure.renewed.borrow() || removed.is_some_and(|at| at.elapsed() < REMOVAL) {
             return REFUSED;
         }
-        *removed = Some(Instant::now());
         let gone = async {
             let info = self.exchange(async |by| self.now.platform.webhook_info(by).await).await?;
-            match self.now.webhook_url.as_ref() == Some(&info.url) {
-                true => tracing::info!(waiting = info.pending, "this account polls from now on: removing its webhook"),
-                false => tracing::error!(
+            if self.now.webhook_url.as_ref() == Some(&info.url) {
+                tracing::info!(waiting = info.pending, "this account polls from now on: removing its webhook");
+            } else {
+                *removed = Some(Instant::now());
+                tracing::error!(
                     to = place(&info.url),
                     waiting = info.pending,
                     "a webhook that is not ours takes this account's updates: removing it; whoever set it knows the token"
-                ),
+                );
             }
             self.exchange(async |by| self.now.platform.register(None, by).await).await
         };

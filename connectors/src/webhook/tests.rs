@@ -126,6 +126,11 @@ async fn a_stranger_is_turned_away_before_the_body() {
         let answer = connector.post(PATH, wrong, "{}").await;
         assert_eq!((answer.status().as_u16(), answer.text().await.expect("text")), (401, String::new()), "{wrong:?}");
     }
+    for two in [["guess", SECRET], [SECRET, "guess"], [SECRET, SECRET]] {
+        let request = connector.client.post(format!("{}{PATH}", connector.url)).body("{}");
+        let answer = request.header(HEADER, two[0]).header(HEADER, two[1]).send().await.expect("an answer");
+        assert_eq!(answer.status(), 401, "{two:?}");
+    }
     for path in
         ["/webhooks/sales/telegram", "/webhooks/support/viber", "/webhooks/%2e%2e/telegram", "/webhooks/support"]
     {

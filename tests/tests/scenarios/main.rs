@@ -24,6 +24,8 @@ mod service_manager;
 mod settings;
 mod takeover;
 mod two_pages;
+mod webhook_floods;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;

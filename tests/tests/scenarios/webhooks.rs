@@ -1,0 +1,222 @@
+//! Webhooks: whatever dies, is doubled, forged or slow, a request is answered well only when its update is stored.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use switchboard_tests::agent::{Agent, View};
+use switchboard_tests::checker::Report;
+use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
+
+use crate::load::Load;
+
+/// The webhook's secret after it was renewed.
+pub const SECOND_SECRET: &str = "another-secret-of-the-tests";
+
+/// 99.9 % of answers come within this, on a machine that does other things too.
+const ANSWER_MS: i64 = 2000;
+
+/// An update that cannot be read. It is kept once, however often it comes, so its answer tells who is believed.
+pub const UNREADABLE: &str = "{\"hologram\":{\"id\":1}}";
+
+/// What the simulator wrote about each request to a webhook: key, status.
+pub fn deliveries(fleet: &Fleet) -> Vec<(String, Option<i64>)> {
+    let log = std::fs::read_to_string(fleet.dir.join("mock.jsonl")).unwrap();
+    let lines = log.lines().filter(|line| line.contains("\"delivery\""));
+    let events = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events.map(|event| (event["key"].as_str().unwrap().to_owned(), event["status"].as_i64())).collect()
+}
+
+/// How many calls of a method took effect.
+fn calls(fleet: &Fleet, method: &str) -> usize {
+    let log = std::fs::read_to_string(fleet.dir.join("mock.jsonl")).unwrap();
+    let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["ev"] == "call" && event["method"] == method && event["applied"] == true).count()
+}
+
+/// Whether the first connector has taken a request in since it was started.
+async fn takes_in(fleet: &Fleet) -> bool {
+    fleet.admin("/metrics").await.1.contains("switchboard_webhook_requests_total{outcome=\"stored\"}")
+}
+
+async fn registered(fleet: &Fleet, address: &str) {
+    until("the webhook to be registered", 20, async || {
+        (fleet.platform.state().await["webhook"].as_str()? == address).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_when_either_connector_dies_behind_the_proxy() {
+    let options = FleetOptions { webhook: true, proxy: true, ..FleetOptions::pair("webhook-kills") };
+    let load = Load { chats: 30, messages: 900, pause_ms: 15, replies: 60, seed: 20_261_122 };
+    let ran = load
+        .run(options, async |fleet, _| {
+            registered(fleet, &Fleet::webhook_at(&fleet.public_base())).await;
+            let mut witness = fleet.witness();
+            // The proxy's first server dies between commit and ring, then with answers on their way, then the other does.
+            for (number, point) in [(0, Some("W5:20")), (0, None), (1, None)] {
+                let goal = witness.acknowledged() + 40;
+                match point {
+                    Some(point) => {
+                        fleet.arm_connector(number, point, "kill").await;
+                        fleet.died_at(number, point).await;
+                    }
+                    None => {
+                        until("updates to come in", 30, async || (witness.acknowledged() >= goal).then_some(())).await;
+                        fleet.kill_connector(number);
+                    }
+                }
+                let goal = witness.acknowledged() + 20;
+                until("the other to take them in", 30, async || (witness.acknowledged() >= goal).then_some(())).await;
+                fleet.start_connector(number, &[]).await;
+                if number == 0 {
+                    // The proxy has noticed that its first server is back: before that the other must not die.
+                    until("requests at the first connector", 30, async || takes_in(fleet).await.then_some(())).await;
+                }
+            }
+        })
+        .await;
+    ran.held(0).await;
+    let fleet = &ran.fleet;
+    let answered = deliveries(fleet);
+    let failed: Vec<_> = answered.iter().filter(|(_, status)| *status != Some(200)).collect();
+    assert!(answered.len() >= 900 && failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answered.len());
+    harmless(fleet).await;
+    ran.rest().await;
+    let expected = ran.fleet.expectations().require(&["IN-1", "IN-2", "IN-3", "IN-4", "IN-5", "IN-6", "IN-7", "IN-9"]);
+    let expected = switchboard_tests::checker::Expectations { webhook_answer_ms: Some(ANSWER_MS), ..expected };
+    clean(&ran.fleet.verdict(&expected).await);
+}
+
+fn clean(report: &Report) {
+    report.assert_clean();
+    assert_eq!((report.figures.lost, report.figures.duplicated), (0, 0));
+}
+
+/// Everything again, and what the platform never sent: no new row but for what the platform vouches for.
+async fn harmless(fleet: &Fleet) {
+    let rows = async || fleet.onlooker.number("SELECT count(*) FROM history").await.expect("the database answers");
+    let before = rows().await;
+    let again = fleet.platform.order("replay", json!({"times": 3, "at_once": true})).await;
+    let statuses = again["counted"].as_object().unwrap();
+    assert!(statuses.len() == 1 && statuses["200"].as_u64().unwrap() >= 2700, "{statuses:?}");
+    for how in
+        ["no_secret", "empty_secret", "wrong_secret", "changed_secret", "short_secret", "long_secret", "two_secrets"]
+    {
+        let forged = fleet.platform.order("forge", json!({"how": how, "chat": customer(1)})).await;
+        assert_eq!(forged["status"], 401, "{how}");
+    }
+    let forged = fleet.platform.order("forge", json!({"how": "huge_body", "chat": customer(1)})).await;
+    // Refused before its end is sent: the answer may be lost on the way.
+    assert!(forged["status"] == 413 || forged["status"].is_null(), "{forged}");
+    let kept = fleet.platform.order("forge", json!({"how": "changed_body", "chat": customer(1)})).await;
+    assert_eq!(kept["status"], 200);
+    assert_eq!(fleet.operate(&["inbox", "list", "support"]).lines().count(), 1, "unreadable, and kept");
+    assert_eq!(rows().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_doubled_and_disordered_at_both_is_stored_once() {
+    let options = FleetOptions { webhook: true, ..FleetOptions::pair("webhook-disorder") };
+    let mut fleet = Fleet::start(options).await;
+    let own = Fleet::webhook_at(&fleet.public_base());
+    registered(&fleet, &own).await;
+    let agent = fleet.agent_online("anna").await;
+    let both: Vec<String> = fleet.connector_bases().iter().map(|base| Fleet::webhook_at(base)).collect();
+    let disorder = json!({"copies": 5, "to": both, "reorder": true, "hold": true});
+    fleet.platform.order("webhook", disorder).await;
+    for n in 0..60 {
+        fleet.platform.message(customer(n % 12), &format!("disordered [[d{n}]]")).await;
+        if n == 30 {
+            fleet.platform.order("update", json!({"text_raw": UNREADABLE, "keep_id": true})).await;
+        }
+    }
+    fleet.platform.order("webhook", json!({"hold": false})).await;
+    shown(&agent, 60).await;
+    fleet.rest(&[&agent], 30).await;
+    assert!(deliveries(&fleet).len() >= 61 * 10, "{}", deliveries(&fleet).len());
+    fleet.platform.order("webhook", json!({"copies": 1, "to": [], "reorder": false})).await;
+
+    secrets_are_renewed(&fleet, &agent).await;
+    strangers_are_sent_away(&mut fleet, &agent, &own).await;
+    fleet.rest(&[&agent], 30).await;
+    let mut expected = fleet.expectations().require(&["IN-1", "IN-2", "IN-3", "IN-4", "IN-5", "IN-6", "IN-9"]);
+    expected.disordered.insert("support".to_owned());
+    clean(&fleet.verdict(&expected).await);
+    fleet.no_secret_was_written();
+    crate::webhook_floods::odd_bodies_are_bounded_and_kept(&mut fleet, &agent).await;
+    crate::webhook_floods::slow_ones_do_not_keep_good_ones_out(&mut fleet).await;
+}
+
+/// Waits until an agent was shown so many messages of customers.
+pub async fn shown(agent: &Agent, count: usize) {
+    let all = |view: &View| view.customer_messages(0).count() >= count;
+    agent.wait_until("the messages", Duration::from_secs(20), all).await.unwrap();
+}
+
+/// The secret is replaced without a restart, a lost update or a moment in which the old one no longer and the new one
+/// not yet is good.
+async fn secrets_are_renewed(fleet: &Fleet, agent: &Agent) {
+    let before = agent.view().customer_messages(0).count();
+    let (path, new) = (fleet.dir.join("webhook-secret"), SECOND_SECRET);
+    let old = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{new}\n{old}")).unwrap();
+    let bases = fleet.connector_bases();
+    let status = async |base: &String, secret: &str| {
+        let request = reqwest::Client::new().post(Fleet::webhook_at(base)).body(UNREADABLE);
+        request.header("x-telegram-bot-api-secret-token", secret).send().await.unwrap().status().as_u16()
+    };
+    for base in &bases {
+        until("the new secret to be believed", 10, async || (status(base, new).await == 200).then_some(())).await;
+        assert_eq!(status(base, old.trim()).await, 200, "the old one is still good");
+    }
+    fleet.platform.message(customer(1), "while there are two [[s1]]").await;
+    shown(agent, before + 1).await;
+    // Whoever is active tells the platform the new one; nothing that waits is dropped.
+    until("the platform to have the new secret", 10, async || (calls(fleet, "setWebhook") == 2).then_some(())).await;
+    std::fs::write(&path, new).unwrap();
+    for base in &bases {
+        until("the old secret to be forgotten", 10, async || (status(base, old.trim()).await == 401).then_some(()))
+            .await;
+    }
+    fleet.platform.message(customer(2), "with the new one alone [[s2]]").await;
+    shown(agent, before + 2).await;
+}
+
+/// A stranger who has the token sets a webhook: while we poll it is removed, while we have our own it is set again.
+async fn strangers_are_sent_away(fleet: &mut Fleet, agent: &Agent, own: &str) {
+    let before = agent.view().customer_messages(0).count();
+    let elsewhere = "https://elsewhere.example/hook";
+    fleet.platform.order("webhook", json!({"backoff_scale": 0.1})).await;
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    fleet.platform.message(customer(3), "meant for a stranger [[x1]]").await;
+    fleet.operate(&["handover", "support"]);
+    registered(fleet, own).await;
+    shown(agent, before + 1).await;
+
+    fleet.operate(&["account", "set", "support", "receive=poll"]);
+    registered_nowhere(fleet).await;
+    fleet.platform.message(customer(3), "polled [[x2]]").await;
+    shown(agent, before + 2).await;
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    fleet.platform.message(customer(3), "and again [[x3]]").await;
+    registered_nowhere(fleet).await;
+    shown(agent, before + 3).await;
+    // The numbers begin anew, lower: a new message is still a new message.
+    until("nothing to wait", 10, async || (fleet.platform.state().await["queue"]["waiting"] == 0).then_some(())).await;
+    fleet.platform.order("reset_update_ids", json!({"next": 7})).await;
+    fleet.platform.message(customer(3), "numbered lower [[x4]]").await;
+    shown(agent, before + 4).await;
+    let polls = fleet.platform.state().await["polls"].clone();
+    assert!(polls["count"].as_u64().unwrap() < 100, "no hot loop: {polls}");
+
+    fleet.operate(&["account", "set", "support", "receive=webhook"]);
+    registered(fleet, own).await;
+    fleet.platform.message(customer(3), "brought [[x5]]").await;
+    shown(agent, before + 5).await;
+}
+
+async fn registered_nowhere(fleet: &Fleet) {
+    until("the webhook to be removed", 20, async || fleet.platform.state().await["webhook"].is_null().then_some(()))
+        .await;
+}
