@@ -92,12 +92,17 @@ impl Agent {
     /// Sends a text; the same client key again after every lost answer, until it is accepted or
     /// refused for good. The result is the server's: `chat`, `seq`, `parts`, `repeated`.
     pub async fn send(&self, chat: &str, client_key: &str, text: &str) -> Result<Value, Failure> {
-        self.send_text(chat, client_key, text, None, None).await
+        self.send_text(chat, client_key, text, None, None, None).await
+    }
+
+    /// As [`Agent::send`], with a file uploaded before.
+    pub async fn send_file(&self, chat: &str, client_key: &str, text: &str, file: &str) -> Result<Value, Failure> {
+        self.send_text(chat, client_key, text, Some(file), None, None).await
     }
 
     /// As [`Agent::send`], in a lane: `interactive`, `bot` or `bulk`.
     pub async fn send_in(&self, lane: &str, chat: &str, client_key: &str, text: &str) -> Result<Value, Failure> {
-        self.send_text(chat, client_key, text, Some(lane), None).await
+        self.send_text(chat, client_key, text, None, Some(lane), None).await
     }
 
     /// As [`Agent::send`], with the newest seq the agent has on screen.
@@ -108,7 +113,7 @@ impl Agent {
         text: &str,
         seen_seq: Option<i64>,
     ) -> Result<Value, Failure> {
-        self.send_text(chat, client_key, text, None, seen_seq).await
+        self.send_text(chat, client_key, text, None, None, seen_seq).await
     }
 
     async fn send_text(
@@ -116,12 +121,16 @@ impl Agent {
         chat: &str,
         client_key: &str,
         text: &str,
+        file: Option<&str>,
         lane: Option<&str>,
         seen_seq: Option<i64>,
     ) -> Result<Value, Failure> {
         let mut body = json!({"type": "send", "chat": chat, "client_key": client_key, "text": text});
         if let Some(seen_seq) = seen_seq {
             body["seen_seq"] = seen_seq.into();
+        }
+        if let Some(file) = file {
+            body["file"] = file.into();
         }
         if let Some(lane) = lane {
             body["lane"] = lane.into();

@@ -9,6 +9,7 @@ mod cuts;
 mod desktop;
 mod doctor;
 mod doorbells;
+mod files;
 mod first_light;
 mod freezes;
 mod handover;
