@@ -44,10 +44,13 @@ pub struct PlatformSpec {
     /// What may be attached; none: nothing.
     pub files: Option<FileLimits>,
     /// Says what is wrong with a webhook's secret; none: updates do not come by webhooks.
-    pub webhook_secret: Option<fn(&str) -> Result<(), &'static str>>,
+    pub webhook_secret: Option<CheckSecret>,
     /// Checks the platform's own settings; use [`open`](Self::open).
     pub open: Open,
 }
+
+/// Says what is wrong with a secret.
+pub type CheckSecret = fn(&str) -> Result<(), &'static str>;
 
 /// Opens an account by its settings.
 pub type Open = fn(&Settings, Http) -> Result<Box<dyn Platform>, SettingsError>;

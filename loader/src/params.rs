@@ -108,6 +108,7 @@ pub(crate) fn phone(text: &str) -> Result<String, Problem> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

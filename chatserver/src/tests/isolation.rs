@@ -168,6 +168,7 @@ impl Scene {
     }
 
     /// Looks through every way in at every chat, as every agent.
+    #[allow(clippy::needless_range_loop)] // an agent is a number in several lists
     async fn compare(&mut self) {
         for agent in 0..AGENTS.len() {
             let snapshot = self.clients[agent].ok(json!({"type": "snapshot"})).await;

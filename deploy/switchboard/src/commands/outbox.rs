@@ -102,10 +102,7 @@ async fn decide(database: &Database, parts: &PartArgs, decision: OperatorDecisio
         let Some(last) = rows.last() else { break };
         after = last.id;
         for row in &rows {
-            if dry {
-                println!("{}", line(row));
-                done += 1;
-            } else if database.decide_as_operator(row, account.name.as_str(), decision).await? {
+            if dry || database.decide_as_operator(row, account.name.as_str(), decision).await? {
                 println!("{}", line(row));
                 done += 1;
             } else {
