@@ -109,7 +109,7 @@ impl Fleet {
         };
         fleet.write_config();
         fleet.start_simulator(platform_port).await;
-        fleet.set_up();
+        fleet.set_up().await;
         if fleet.options.loader {
             fleet.start_loader().await;
         }
@@ -171,8 +171,8 @@ impl Fleet {
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
     }
 
-    fn set_up(&self) {
-        self.operate(&["migrate"]);
+    async fn set_up(&self) {
+        self.prepare_database().await;
         self.operate(&["queue", "add", "support"]);
         let token = format!("token=file:{}", self.dir.join("token").display());
         let platform = self.links.as_ref().map(|links| format!("http://127.0.0.1:{}", links.platform.port()));
@@ -189,14 +189,9 @@ impl Fleet {
         }
     }
 
-    /// The executable with the configuration of the fleet.
+    /// The executable with the configuration of the fleet, as an operator runs it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.settings.switchboard);
-        command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
-        if let Some(sabotage) = self.options.sabotage {
-            command.env("SWITCHBOARD_SABOTAGE", sabotage);
-        }
-        command
+        self.command_of("operator")
     }
 
     /// Runs an operator's command and returns what it printed.
@@ -217,7 +212,7 @@ impl Fleet {
     pub async fn start_chatserver(&mut self, number: usize, environment: &[(&str, &str)]) {
         let (admin, port) = (self.admin_ports[self.connectors.len() + number], self.chat_ports[number]);
         let name = format!("cs{number}");
-        let mut command = self.command();
+        let mut command = self.command_of("chatserver");
         command.envs(environment.iter().copied());
         command.args(["chatserver", "--name", &name, "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);

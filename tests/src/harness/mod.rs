@@ -18,6 +18,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod public;
+mod roles;
 mod settings;
 mod witness;
 mod workload;

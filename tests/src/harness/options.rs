@@ -32,6 +32,8 @@ pub struct FleetOptions {
     pub proxy: bool,
     /// A loader runs.
     pub loader: bool,
+    /// Each process has the rights of its role at Postgres, and no more.
+    pub roles: bool,
 }
 
 impl FleetOptions {
@@ -52,6 +54,7 @@ impl FleetOptions {
             webhook: false,
             proxy: false,
             loader: false,
+            roles: false,
         }
     }
 

@@ -15,7 +15,7 @@ impl Fleet {
     /// Starts a connector, with further environment (crash points); returns once it is ready.
     pub async fn start_connector(&mut self, number: usize, environment: &[(&str, &str)]) {
         let admin = self.connector_admin(number);
-        let mut command = self.command();
+        let mut command = self.command_of("connector");
         command.envs(self.surroundings[number].clone()).envs(environment.iter().copied());
         command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.public_ports[number])]);

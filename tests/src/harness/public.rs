@@ -36,7 +36,7 @@ impl Fleet {
     /// Starts the loader; returns once it is ready.
     pub async fn start_loader(&mut self) {
         let admin = free_port();
-        let mut command = self.command();
+        let mut command = self.command_of("loader");
         command.args(["loader", "--listen", &format!("127.0.0.1:{}", self.loader_port)]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
         self.loader = Some(Process::start("loader", &self.dir, command));
