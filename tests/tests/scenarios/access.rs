@@ -22,7 +22,7 @@ fn token(subject: &str, changes: Value) -> String {
 
 /// A loader beside the fleet.
 struct Loader {
-    process: Process,
+    _process: Process,
     base: String,
     admin: u16,
 }
@@ -39,7 +39,7 @@ impl Loader {
         let ready = format!("{base}/readyz");
         let answers = async || reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success());
         until("the loader", 30, async || answers().await.then_some(())).await;
-        Self { process, base, admin }
+        Self { _process: process, base, admin }
     }
 }
 
