@@ -113,14 +113,14 @@ impl Fleet {
         if fleet.options.loader {
             fleet.start_loader().await;
         }
-        if fleet.options.proxy {
-            fleet.start_proxy().await;
-        }
         for number in 0..fleet.options.chatservers {
             fleet.start_chatserver(number, &[]).await;
         }
         for number in 0..fleet.options.connectors {
             fleet.start_connector(number, &[]).await;
+        }
+        if fleet.options.proxy {
+            fleet.start_proxy().await;
         }
         fleet
     }

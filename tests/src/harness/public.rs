@@ -30,6 +30,12 @@ impl Fleet {
             loaders: self.loader.iter().map(|_| self.loader_port).collect(),
         };
         let proxy = Proxy::start(&self.dir, &self.settings.haproxy, self.proxy_port, &behind).await;
+        let webhook = Self::webhook_at(&proxy.base());
+        // Until its first checks it has nobody to give a request to.
+        until("the proxy to see a connector", 10, async || {
+            (reqwest::get(&webhook).await.ok()?.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE).then_some(())
+        })
+        .await;
         self.proxy = Some(proxy);
     }
 

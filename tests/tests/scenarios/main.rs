@@ -13,6 +13,7 @@ mod doorbells;
 mod files;
 mod first_light;
 mod freezes;
+mod front;
 mod handover;
 mod kills;
 mod lanes;
