@@ -113,14 +113,18 @@ impl Fleet {
         if fleet.options.loader {
             fleet.start_loader().await;
         }
+        // Before those behind it: the proxy's log then tells when it has found each.
+        if fleet.options.proxy {
+            fleet.start_proxy().await;
+        }
         for number in 0..fleet.options.chatservers {
             fleet.start_chatserver(number, &[]).await;
         }
         for number in 0..fleet.options.connectors {
             fleet.start_connector(number, &[]).await;
         }
-        if fleet.options.proxy {
-            fleet.start_proxy().await;
+        for number in (0..fleet.options.connectors).filter(|_| fleet.options.proxy) {
+            fleet.behind_proxy(number).await;
         }
         fleet
     }

@@ -30,12 +30,6 @@ impl Fleet {
             loaders: self.loader.iter().map(|_| self.loader_port).collect(),
         };
         let proxy = Proxy::start(&self.dir, &self.settings.haproxy, self.proxy_port, &behind).await;
-        let webhook = Self::webhook_at(&proxy.base());
-        // Until its first checks it has nobody to give a request to.
-        until("the proxy to see a connector", 10, async || {
-            (reqwest::get(&webhook).await.ok()?.status() != reqwest::StatusCode::SERVICE_UNAVAILABLE).then_some(())
-        })
-        .await;
         self.proxy = Some(proxy);
     }
 
@@ -47,6 +41,16 @@ impl Fleet {
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
         self.loader = Some(Process::start("loader", &self.dir, command));
         until("the loader to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
+    }
+
+    /// Waits until the proxy believes that a connector is there.
+    pub async fn behind_proxy(&self, connector: usize) {
+        let (path, name) = (self.dir.join("haproxy.log"), format!("webhooks_{ACCOUNT}/s{connector} is "));
+        until("the proxy to find a connector", 20, async || {
+            let log = std::fs::read_to_string(&path).ok()?;
+            log.lines().rev().find(|line| line.contains(&name))?.contains("is UP").then_some(())
+        })
+        .await;
     }
 
     /// An agent's way to the account's files; all clients of a run share one log.

@@ -125,8 +125,16 @@ const AT_HOME: &[(&str, &[&str], &str)] = &[
         "ZooKeeper is behind common's doorbell, tenure and ensemble",
     ),
     ("teloxide", &["connectors/src/platforms/telegram/"], "a platform's library stays in its folder"),
-    ("governor", &["connectors/src/limiter"], "pacing lives in connectors/src/limiter.rs"),
-    ("jsonwebtoken", &["chatserver/src/", "deploy/switchboard/src/"], "tokens are checked in one place"),
+    (
+        "governor",
+        &["connectors/src/limiter", "connectors/src/webhook.rs", "common/src/access/addresses"],
+        "calls are paced in connectors/src/limiter.rs, strangers in common/src/access, an account's webhooks at their door",
+    ),
+    (
+        "jsonwebtoken",
+        &["common/src/access/", "chatserver/src/tests/", "deploy/switchboard/src/"],
+        "tokens are checked in one place",
+    ),
     ("clap", &["deploy/switchboard/src/", "tests/simulators/"], "the command line belongs to the executable"),
     ("toml", &["common/src/service/config"], "configuration is read in common/src/service/config"),
     ("tracing_subscriber", &["common/src/service/"], "logs are set up once, in common/src/service"),
