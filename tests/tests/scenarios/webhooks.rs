@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::checker::Report;
-use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, StopMode, customer, until};
+use switchboard_tests::observer::boottime_ns;
 
 use crate::load::Load;
 
@@ -137,6 +138,8 @@ async fn what_comes_doubled_and_disordered_at_both_is_stored_once() {
     assert!(deliveries(&fleet).len() >= 61 * 10, "{}", deliveries(&fleet).len());
     fleet.platform.order("webhook", json!({"copies": 1, "to": [], "reorder": false})).await;
 
+    assert_eq!(brought_while_the_database_is_away(&mut fleet).await, Some(503));
+    shown(&agent, 61).await;
     secrets_are_renewed(&fleet, &agent).await;
     strangers_are_sent_away(&mut fleet, &agent, &own).await;
     fleet.rest(&[&agent], 30).await;
@@ -146,6 +149,33 @@ async fn what_comes_doubled_and_disordered_at_both_is_stored_once() {
     fleet.no_secret_was_written();
     crate::webhook_floods::odd_bodies_are_bounded_and_kept(&mut fleet, &agent).await;
     crate::webhook_floods::slow_ones_do_not_keep_good_ones_out(&mut fleet).await;
+}
+
+/// A customer writes while nothing can be stored; what the platform's first request was answered.
+async fn brought_while_the_database_is_away(fleet: &mut Fleet) -> Option<i64> {
+    let begun = boottime_ns();
+    fleet.postgres.end(StopMode::Fast);
+    let typed = fleet.platform.message(customer(4), "nowhere to put it [[p1]]").await;
+    let key = typed["key"].as_str().unwrap();
+    let answer = until("the platform to bring it", 20, async || {
+        deliveries(fleet).into_iter().find_map(|(brought, status)| (brought == key).then_some(status))
+    })
+    .await;
+    fleet.postgres.begin();
+    fleet.fault("postgres_restart", "postgres", begun);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answering_before_the_commit_is_caught() {
+    let sabotage = Some("ack_before_commit");
+    let mut fleet =
+        Fleet::start(FleetOptions { webhook: true, sabotage, ..FleetOptions::new("webhook-sabotage") }).await;
+    registered(&fleet, &Fleet::webhook_at(&fleet.public_base())).await;
+    assert_eq!(brought_while_the_database_is_away(&mut fleet).await, Some(200));
+    fleet.rest(&[], 30).await;
+    let red = fleet.verdict(&fleet.expectations().require(&["IN-1", "IN-5"])).await.red();
+    assert!(red.contains(&"IN-1"), "acknowledged and lost, and the checker says {red:?}");
 }
 
 /// Waits until an agent was shown so many messages of customers.
