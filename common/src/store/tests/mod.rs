@@ -14,6 +14,7 @@ mod million;
 mod office;
 mod outbox;
 mod plans;
+mod roles;
 mod sender;
 mod waiting;
 

@@ -1,0 +1,110 @@
+//! What each component's role may do, table by table, and what it may not.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+const ROLES: &str = include_str!("../../../../deploy/sql/roles.sql");
+
+const COMPONENTS: [&str; 4] = ["connector", "chatserver", "loader", "operator"];
+
+/// S select, I insert, U update (u: of some columns), D delete; in the order of [`COMPONENTS`].
+const MATRIX: &[(&str, [&str; 4])] = &[
+    ("account", ["Su", "S", "S", "SIU"]),
+    ("account_cursor", ["SIU", "", "", "S"]),
+    ("account_lease", ["SU", "S", "S", "SIU"]),
+    ("agent", ["S", "S", "S", "SIU"]),
+    ("agent_queue", ["S", "S", "S", "SID"]),
+    ("agent_session", ["", "SIUD", "", "S"]),
+    ("attempt", ["SIU", "S", "", "S"]),
+    ("audit", ["", "", "S", "SI"]),
+    ("chat", ["S", "SIU", "S", "SU"]),
+    ("chat_day", ["", "SI", "S", "S"]),
+    ("customer", ["", "SIU", "S", "S"]),
+    ("exchange", ["SIUD", "", "", "S"]),
+    ("feed", ["", "SU", "", "SIU"]),
+    ("feed_entry", ["", "SID", "", "SI"]),
+    ("file", ["SIUD", "SIU", "S", "SI"]),
+    ("file_chunk", ["SIUD", "", "", "S"]),
+    ("file_use", ["S", "SI", "S", "S"]),
+    ("fleet", ["S", "S", "S", "S"]),
+    ("history", ["", "SI", "S", "SI"]),
+    ("inbox", ["SI", "S", "", "SI"]),
+    ("interaction", ["", "SIU", "S", "S"]),
+    ("outbox", ["SU", "SIU", "S", "SU"]),
+    ("pending", ["SI", "SD", "", "SI"]),
+    ("quarantine", ["SI", "SI", "", "SU"]),
+    ("queue", ["S", "S", "S", "SI"]),
+    ("refinery_schema_history", ["S", "S", "S", "S"]),
+    ("tenure", ["SIU", "", "", "S"]),
+];
+
+const RIGHTS: &str = "
+SELECT c.relname::text AS table, r.component,
+       concat(CASE WHEN has_table_privilege(role, c.oid, 'SELECT') THEN 'S' END,
+              CASE WHEN has_table_privilege(role, c.oid, 'INSERT') THEN 'I' END,
+              CASE WHEN has_table_privilege(role, c.oid, 'UPDATE') THEN 'U'
+                   WHEN has_any_column_privilege(role, c.oid, 'UPDATE') THEN 'u' END,
+              CASE WHEN has_table_privilege(role, c.oid, 'DELETE') THEN 'D' END,
+              CASE WHEN has_table_privilege(role, c.oid, 'TRUNCATE, REFERENCES, TRIGGER') THEN '!' END) AS rights
+  FROM pg_class c CROSS JOIN unnest($1::text[]) r(component) CROSS JOIN LATERAL (SELECT 'switchboard_' || r.component) n(role)
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
+
+/// What a role is refused although a table's right might seem to allow it, and what must be refused to all.
+const DENIED: &[(&str, &str)] = &[
+    ("loader", "INSERT INTO audit (actor, action, subject) VALUES ('x', 'x', 'x')"),
+    ("loader", "SELECT data FROM file_chunk"),
+    ("loader", "SELECT 1 FROM outbox FOR UPDATE"),
+    (
+        "connector",
+        "INSERT INTO history (account_id, chat_id, seq, at, kind, author_kind) VALUES (1, 1, 1, now(), 1, 0)",
+    ),
+    ("connector", "UPDATE account SET settings = '{}'"),
+    ("connector", "UPDATE agent SET scopes = '{admin}'"),
+    ("connector", "SELECT ensure_history_partition('2031-01-01')"),
+    ("chatserver", "UPDATE account_lease SET epoch = epoch + 1"),
+    ("chatserver", "UPDATE history SET body = ''"),
+    ("chatserver", "UPDATE agent SET enabled = true"),
+    ("operator", "DELETE FROM audit"),
+    ("operator", "UPDATE audit SET actor = 'x'"),
+    ("operator", "DELETE FROM history"),
+    ("operator", "CREATE TABLE mine (a int)"),
+    ("chatserver", "DROP TABLE history"),
+];
+
+#[tokio::test]
+async fn every_role_may_do_what_its_component_does_and_no_more() {
+    let f = Fixture::new(1).await;
+    f.run(ROLES).await;
+    f.run(ROLES).await; // it can be repeated
+    let connection = f.database.connection().await.unwrap();
+    let rows = connection.query(RIGHTS, &[&COMPONENTS.to_vec()]).await.unwrap();
+    let mut have: BTreeMap<(String, String), String> = BTreeMap::new();
+    for row in &rows {
+        have.insert((row.get("table"), row.get("component")), row.get("rights"));
+    }
+    let mut want: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (table, rights) in MATRIX {
+        for (component, rights) in COMPONENTS.iter().zip(rights) {
+            want.insert(((*table).to_owned(), (*component).to_owned()), (*rights).to_owned());
+        }
+    }
+    assert_eq!(have, want, "deploy/sql/roles.sql and this table say the same, of every table");
+    for (component, sql) in DENIED {
+        connection.batch_execute(&format!("SET ROLE switchboard_{component}")).await.unwrap();
+        let error = connection.batch_execute(sql).await.expect_err(sql);
+        assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{component}: {sql}: {error}");
+        connection.batch_execute("RESET ROLE").await.unwrap();
+    }
+    // A month of history, which the chatserver does not own, is made by its owner.
+    connection
+        .batch_execute("SET ROLE switchboard_chatserver; SELECT ensure_history_partition('2031-01-01')")
+        .await
+        .unwrap();
+    connection.batch_execute("RESET ROLE").await.unwrap();
+    let pinned = "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, 'switchboard_') AND NOT rolsuper
+                   AND 'search_path=public, pg_temp' = ANY (rolconfig)";
+    assert_eq!(f.number(pinned).await, 5);
+    drop(connection);
+    f.finish().await;
+}
