@@ -77,3 +77,7 @@ impl Attempt {
         std::future::pending().await
     }
 }
+
+#[cfg(test)]
+#[path = "upload_tests.rs"]
+mod tests;
