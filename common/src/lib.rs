@@ -6,6 +6,7 @@
 //! * [`ensemble`]: the ZooKeeper session both stand on.
 //! * [`tenure`]: active or standby, and the epoch.
 //! * [`access`]: tokens, scopes, and the rules of every route and frame.
+//! * [`secrets`]: named by reference, read when needed.
 //! * [`service`]: config, telemetry, shutdown, health: what every subcommand calls.
 //! * [`faults`]: crash points and sabotage for the fault tests; empty in a release.
 
@@ -14,6 +15,7 @@ pub mod doorbell;
 pub mod ensemble;
 pub mod faults;
 pub mod model;
+pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod tenure;

@@ -3,16 +3,14 @@
 //! A token says who calls and with which scopes ([`Verifier`]); a row of [`rules`] says which scopes a route or a frame
 //! lets in ([`Gate`]); which chats an agent sees is decided in the database, by `chat_visible`, and nowhere else.
 
-mod addresses;
 mod http;
-mod networks;
 mod rotation;
 pub mod rules;
 mod token;
 
 pub use crate::model::{TokenScope, TokenScopes};
-pub use addresses::{Addresses, ClientAddress, Held};
+pub use crate::service::addresses::{Addresses, ClientAddress, Held};
+pub use crate::service::networks::Networks;
 pub use http::{Caller, Gate, Refused, bearer};
-pub use networks::Networks;
 pub use rules::{Rule, Surface};
 pub use token::{AuthKey, AuthSettings, AuthSettingsError, Denied, Identity, TokenAlgorithm, Verifier};

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::config::{ConfigError, Public};
 use super::patience::Patient;
 use super::shutdown::Shutdown;
-use crate::access::{Addresses, Held};
+use crate::service::addresses::{Addresses, Held};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::access::ClientAddress;
+use crate::service::addresses::ClientAddress;
 use crate::service::config::Config;
 
 const DEADLINE: Duration = Duration::from_secs(10);

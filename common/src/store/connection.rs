@@ -17,7 +17,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::StoreError;
-use crate::service::config::SecretFile;
+use crate::secrets::SecretFile;
 
 /// How to reach Postgres.
 #[derive(Clone, Debug)]

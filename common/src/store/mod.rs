@@ -31,6 +31,7 @@ mod office;
 mod outbox;
 mod quarantine;
 mod sender;
+mod sessions;
 mod takeover;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

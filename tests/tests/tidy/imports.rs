@@ -8,8 +8,9 @@ use crate::files::{File, none, rust};
 const COMMON: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("faults", &[]),
-    ("store", &["model", "faults"]),
-    ("service", &["model", "store"]),
+    ("secrets", &[]),
+    ("store", &["model", "faults", "secrets"]),
+    ("service", &["model", "store", "secrets"]),
     ("access", &["model", "store", "service"]),
     ("ensemble", &["service", "faults"]),
     ("doorbell", &["model", "ensemble", "service", "faults"]),
@@ -127,7 +128,7 @@ const AT_HOME: &[(&str, &[&str], &str)] = &[
     ("teloxide", &["connectors/src/platforms/telegram/"], "a platform's library stays in its folder"),
     (
         "governor",
-        &["connectors/src/limiter", "connectors/src/webhook.rs", "common/src/access/addresses"],
+        &["connectors/src/limiter", "connectors/src/webhook.rs", "common/src/service/addresses"],
         "calls are paced in connectors/src/limiter.rs, strangers in common/src/access, an account's webhooks at their door",
     ),
     (

@@ -180,6 +180,8 @@ fn text_files_are_clean() {
     // What a platform sent is kept byte for byte.
     for file in written_by_us()
         .filter(|file| file.text.is_some() && !file.path.contains("/cases/") && !file.path.contains("/api/"))
+        .filter(|file| !file.ends_with("/hostile.txt"))
+    // a blank at the end is one of its tricks
     {
         let text = file.text();
         if text.contains('\r') {

@@ -1,6 +1,5 @@
 //! Configuration: defaults, a TOML file, the environment; one typed struct, unknown keys refused.
 
-mod secret;
 mod source;
 
 use std::net::SocketAddr;
@@ -11,10 +10,10 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-pub use secret::{SecretFile, SecretRefError, resolve_secret};
+pub use crate::secrets::{SecretFile, SecretRefError, resolve_secret};
 pub use source::ConfigError;
 
-use crate::access::Addresses;
+use crate::service::addresses::Addresses;
 use crate::store::DatabaseOptions;
 
 /// The commented default file: every option, its default, a sentence.
@@ -268,7 +267,7 @@ impl Config {
         }
         Ok(DatabaseOptions {
             url: url.to_owned(),
-            password: secret::either("postgres.password", &postgres.password, &postgres.password_file)?.map(Arc::new),
+            password: either("postgres.password", &postgres.password, &postgres.password_file)?.map(Arc::new),
             pool_size: postgres.pool_size,
             application_name: application_name.to_owned(),
             statement_timeout: Duration::from_millis(postgres.statement_timeout_ms),
@@ -282,11 +281,28 @@ impl Config {
 
     /// The keys of signed links, a line each: all are believed, the first signs. None: there are no links.
     pub fn link_secret(&self) -> Result<Option<SecretFile>, ConfigError> {
-        secret::either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
+        either("files.link_secret", &self.files.link_secret, &self.files.link_secret_file)
     }
 
     /// The shared keys of agents' tokens, a line each: all are believed, the first signs.
     pub fn hs256_secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
-        secret::either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file).map(lines)
+        either("auth.hs256_secret", &self.auth.hs256_secret, &self.auth.hs256_secret_file).map(lines)
+    }
+}
+
+/// A secret given directly or by a file (its path, or `credential:NAME`); `None` when neither is set.
+fn either(key: &str, direct: &SecretString, file: &str) -> Result<Option<SecretFile>, ConfigError> {
+    match (direct.expose_secret().is_empty(), file) {
+        (true, "") => Ok(None),
+        (false, "") => Ok(Some(SecretFile::fixed(direct.clone()))),
+        (true, path) => {
+            let reference = if path.starts_with("credential:") { path.to_owned() } else { format!("file:{path}") };
+            SecretFile::open(&reference)
+                .map(Some)
+                .map_err(|error| ConfigError::Value { key: format!("{key}_file"), why: error.to_string() })
+        }
+        (false, _) => {
+            Err(ConfigError::Value { key: key.to_owned(), why: "give it directly or by file, not both".to_owned() })
+        }
     }
 }

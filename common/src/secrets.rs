@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::ConfigError;
-
 /// A secret's file is looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -158,23 +156,6 @@ impl fmt::Debug for SecretFile {
 fn stamp(path: &Path) -> Option<Stamp> {
     let data = std::fs::metadata(path).ok()?;
     Some((data.dev(), data.ino(), data.ctime(), data.ctime_nsec(), data.len()))
-}
-
-/// A secret given directly or by a file (its path, or `credential:NAME`); `None` when neither is set.
-pub(super) fn either(key: &str, direct: &SecretString, file: &str) -> Result<Option<SecretFile>, ConfigError> {
-    match (direct.expose_secret().is_empty(), file) {
-        (true, "") => Ok(None),
-        (false, "") => Ok(Some(SecretFile::fixed(direct.clone()))),
-        (true, path) => {
-            let reference = if path.starts_with("credential:") { path.to_owned() } else { format!("file:{path}") };
-            SecretFile::open(&reference)
-                .map(Some)
-                .map_err(|error| ConfigError::Value { key: format!("{key}_file"), why: error.to_string() })
-        }
-        (false, _) => {
-            Err(ConfigError::Value { key: key.to_owned(), why: "give it directly or by file, not both".to_owned() })
-        }
-    }
 }
 
 #[cfg(test)]
