@@ -23,11 +23,18 @@ impl Store for Slow {
     }
 }
 
+/// Waits until so many requests wait for the next batch.
+async fn queued(batcher: &Batcher, count: usize) {
+    while batcher.queue.max_capacity() - batcher.queue.capacity() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn one(text: &str) -> Vec<RawUpdate> {
     vec![RawUpdate(text.as_bytes().to_vec())]
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_has_queued_goes_together_and_nobody_is_answered_before() {
     let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
     let batcher = Batcher::start(store.clone(), &shutdown);
@@ -38,13 +45,13 @@ async fn what_has_queued_goes_together_and_nobody_is_answered_before() {
     let first = bring("first");
     store.begun.notified().await;
     let others: Vec<_> = (0..150).map(|_| bring("other")).collect();
-    // Time stands still unless everybody waits: all have queued.
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    queued(&batcher, 150).await;
     assert!(!first.is_finished());
-    for _ in 0..3 {
+    for _ in 0..2 {
         store.go_on.notify_one();
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        store.begun.notified().await;
     }
+    store.go_on.notify_one();
     assert_eq!(first.await.expect("no panic"), Ok(()));
     for other in others {
         assert_eq!(other.await.expect("no panic"), Ok(()));
@@ -55,7 +62,7 @@ async fn what_has_queued_goes_together_and_nobody_is_answered_before() {
     assert!(shutdown.drained(Duration::from_secs(1)).await, "it ends with the last who could bring something");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_batch_that_failed_is_acknowledged_to_nobody() {
     let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
     let batcher = Batcher::start(store.clone(), &shutdown);
@@ -63,7 +70,7 @@ async fn a_batch_that_failed_is_acknowledged_to_nobody() {
     assert_eq!(batcher.store(one("bad")).await, Err(NotStored::Unknown));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_waits_has_a_bound() {
     let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
     let batcher = Batcher::start(store.clone(), &shutdown);
@@ -74,7 +81,7 @@ async fn what_waits_has_a_bound() {
     let mut waiting = vec![bring()];
     store.begun.notified().await;
     waiting.extend((0..WAITING).map(|_| bring()));
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    queued(&batcher, WAITING).await;
     let late = tokio::time::timeout(Duration::from_secs(1), batcher.store(one("one too many"))).await;
     assert_eq!(late.expect("told at once"), Err(NotStored::Full));
     waiting.iter().for_each(tokio::task::JoinHandle::abort);

@@ -17,6 +17,7 @@ fn hostile() -> Vec<String> {
         urls.push(format!("https:{odd}//127.0.0.1/"));
         urls.push(format!("https://files.example/ HTTP/1.1{odd}Host: inside{odd}{odd}"));
     }
+    urls.push("https://files.example/ ".to_owned());
     urls.push(format!("https://files.example/{}", "a".repeat(LONGEST)));
     urls
 }
