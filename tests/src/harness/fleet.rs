@@ -317,6 +317,7 @@ impl Fleet {
     /// Dumps the database and lets the checker decide.
     pub async fn verdict(&self, expectations: &Expectations) -> Report {
         self.nemesis.write_clock();
+        self.nothing_was_denied();
         dump::write(&self.postgres.url(), &self.dir).await.expect("the database can be dumped");
         let report = checker::check(&self.dir, expectations);
         println!("run {} in {}\n{report}", self.options.name, self.dir.display());

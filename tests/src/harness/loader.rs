@@ -17,7 +17,7 @@ impl Fleet {
     /// Starts a loader with further options in its environment; returns once it is ready.
     pub async fn loader(&self, name: &str, environment: &[(&str, &str)]) -> Loader {
         let (port, admin) = (free_port(), free_port());
-        let mut command = self.command();
+        let mut command = self.command_of("loader");
         command.envs(environment.iter().copied());
         command.args(["loader", "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);

@@ -32,7 +32,7 @@ pub struct FleetOptions {
     pub proxy: bool,
     /// A loader runs.
     pub loader: bool,
-    /// Each process has the rights of its role at Postgres, and no more.
+    /// Each process has the rights of its role at Postgres, and no more; else all are the superuser.
     pub roles: bool,
 }
 
@@ -54,7 +54,7 @@ impl FleetOptions {
             webhook: false,
             proxy: false,
             loader: false,
-            roles: false,
+            roles: true,
         }
     }
 

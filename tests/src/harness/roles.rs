@@ -9,7 +9,7 @@ const ROLES: &str = include_str!("../../../deploy/sql/roles.sql");
 
 impl Fleet {
     /// The executable with the configuration of the fleet, and the rights of one role when the fleet has roles.
-    pub(super) fn command_of(&self, role: &str) -> Command {
+    pub fn command_of(&self, role: &str) -> Command {
         let mut command = Command::new(&self.settings.switchboard);
         command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
         if let Some(sabotage) = self.options.sabotage {
@@ -20,6 +20,19 @@ impl Fleet {
             command.env("SWITCHBOARD_POSTGRES__URL", url);
         }
         command
+    }
+
+    /// Every process has the rights of its role alone: none may have asked for more.
+    ///
+    /// # Panics
+    ///
+    /// When one did: then deploy/sql/roles.sql lacks a grant.
+    pub(super) fn nothing_was_denied(&self) {
+        let log = std::fs::read_to_string(self.dir.join("postgres/log")).expect("the server has a log");
+        let lines: Vec<&str> = log.lines().collect();
+        // The server names the statement in the line after.
+        let denied: Vec<_> = lines.windows(2).filter(|pair| pair[0].contains("permission denied")).collect();
+        assert!(denied.is_empty(), "deploy/sql/roles.sql lacks a grant: {denied:#?}");
     }
 
     /// Makes the tables; with roles as docs/operations.md says.

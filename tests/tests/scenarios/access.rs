@@ -30,7 +30,7 @@ struct Loader {
 impl Loader {
     async fn start(fleet: &Fleet, environment: &[(&str, String)]) -> Self {
         let (port, admin) = (free_port(), free_port());
-        let mut command: Command = fleet.command();
+        let mut command: Command = fleet.command_of("loader");
         command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
         command.args(["loader", "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
