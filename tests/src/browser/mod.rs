@@ -72,9 +72,12 @@ impl Browser {
         Ok(Self { devtools, process })
     }
 
-    /// Opens `url` in a window of this size (CSS pixels) with storage of its own, and waits until it is loaded.
+    /// Opens `url` in a window of this size (CSS pixels) with storage of its own, and waits until it is loaded. What it
+    /// downloads is not kept.
     pub async fn open(&self, width: u32, height: u32, url: &str) -> Result<Page> {
         let context = self.devtools.call(None, "Target.createBrowserContext", json!({})).await?;
+        let nothing = json!({"behavior": "deny", "browserContextId": context["browserContextId"]});
+        self.devtools.call(None, "Browser.setDownloadBehavior", nothing).await?;
         let target = json!({
             "url": "about:blank", "width": width, "height": height,
             "browserContextId": context["browserContextId"],

@@ -39,12 +39,20 @@ impl Page {
 
     /// Goes to `url` and waits until it is loaded.
     pub async fn goto(&self, url: &str) -> Result<()> {
+        ensure!(self.follow(url).await?, "{url}: it is a download");
+        Ok(())
+    }
+
+    /// Goes to `url` as [`goto`](Self::goto) does; false when it became a download, and the page stayed where it was.
+    pub async fn follow(&self, url: &str) -> Result<bool> {
         let answer = self.call("Page.navigate", json!({"url": url})).await?;
-        if let Some(error) = answer["errorText"].as_str() {
-            bail!("{url}: {error}");
+        match answer["errorText"].as_str() {
+            Some("net::ERR_ABORTED") => return Ok(false),
+            Some(error) => bail!("{url}: {error}"),
+            None => {}
         }
         self.wait_for("document.readyState === 'complete'", LOAD_WITHIN).await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Makes the window this large, in CSS pixels.

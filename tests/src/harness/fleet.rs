@@ -157,11 +157,12 @@ impl Fleet {
         std::fs::write(self.dir.join("webhook-secret"), "a-secret-of-the-tests").expect("writable");
         std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
         std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
+        std::fs::write(self.dir.join("link-secret"), "a key of the tests that signs their links").expect("writable");
         let config = format!(
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = {}\nretry_first_ms = 200\n\
-             {}[chatserver]\norigins = \"{},http://127.0.0.1:{}\"\n",
+             {}[files]\nlink_secret_file = \"{}\"\n[chatserver]\norigins = \"{},http://127.0.0.1:{}\"\n{}",
             self.postgres.url(),
             self.zookeeper.connect(),
             options.sweep_ms,
@@ -169,8 +170,10 @@ impl Fleet {
             options.answer_by_ms,
             options.write_by_ms,
             public_url,
+            self.dir.join("link-secret").display(),
             self.platform.base(),
-            self.desk_port
+            self.desk_port,
+            options.settings
         );
         std::fs::write(self.dir.join("switchboard.toml"), config).expect("writable");
     }

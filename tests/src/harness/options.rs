@@ -34,6 +34,8 @@ pub struct FleetOptions {
     pub loader: bool,
     /// Each process has the rights of its role at Postgres, and no more; else all are the superuser.
     pub roles: bool,
+    /// Further sections of the configuration.
+    pub settings: &'static str,
 }
 
 impl FleetOptions {
@@ -55,6 +57,7 @@ impl FleetOptions {
             proxy: false,
             loader: false,
             roles: true,
+            settings: "",
         }
     }
 
