@@ -269,6 +269,11 @@ impl Fleet {
         self.admin_ports[number]
     }
 
+    /// Admin listeners of the connectors, then of the chatservers.
+    pub fn admin_bases(&self) -> Vec<String> {
+        self.admin_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect()
+    }
+
     /// What the first connector's admin listener answers: status and body.
     pub async fn admin(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.admin_ports[0])).await.expect("an answer");

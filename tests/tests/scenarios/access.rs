@@ -21,14 +21,14 @@ fn token(subject: &str, changes: Value) -> String {
 }
 
 /// A loader beside the fleet.
-struct Loader {
-    _process: Process,
-    base: String,
-    admin: u16,
+pub struct Loader {
+    pub process: Process,
+    pub base: String,
+    pub admin: u16,
 }
 
 impl Loader {
-    async fn start(fleet: &Fleet, environment: &[(&str, String)]) -> Self {
+    pub async fn start(fleet: &Fleet, environment: &[(&str, String)]) -> Self {
         let (port, admin) = (free_port(), free_port());
         let mut command: Command = fleet.command_of("loader");
         command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
@@ -39,7 +39,7 @@ impl Loader {
         let ready = format!("{base}/readyz");
         let answers = async || reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success());
         until("the loader", 30, async || answers().await.then_some(())).await;
-        Self { _process: process, base, admin }
+        Self { process, base, admin }
     }
 }
 

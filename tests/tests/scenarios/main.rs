@@ -5,6 +5,7 @@
 
 mod access;
 mod bad_input;
+mod canaries;
 mod clients;
 mod crash_points;
 mod cuts;

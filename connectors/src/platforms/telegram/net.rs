@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use switchboard_common::model::RawUpdate;
@@ -15,6 +15,9 @@ use teloxide::types::AllowedUpdate;
 
 /// The kinds of updates that are read.
 const WANTED: [AllowedUpdate; 3] = [AllowedUpdate::Message, AllowedUpdate::EditedMessage, AllowedUpdate::MyChatMember];
+
+/// Why a call that was refused is made again.
+const TOKEN_CHANGED: &str = "the token was changed meanwhile";
 
 use super::Telegram;
 use super::wire::{Envelope, SentMessage, UpdateId, WebhookTold};
@@ -36,6 +39,12 @@ impl Telegram {
         format!("{}/bot{}/{method}", self.base_url, self.token.current().expose_secret())
     }
 
+    /// Whether the token has been changed since `used` was read: then a refusal was of the old one.
+    fn has_another_token(&self, used: &SecretString) -> bool {
+        self.token.reread();
+        self.token.current().expose_secret() != used.expose_secret()
+    }
+
     pub(super) async fn call(
         &self,
         call: &Call,
@@ -49,6 +58,7 @@ impl Telegram {
             .map(|epoch| ("x-switchboard-epoch", epoch.to_string()))
             .into_iter()
             .collect();
+        let used = self.token.current();
         let answer = match (&call.upload, file) {
             (None, _) => self.post(call.method, call.body.to_string().into_bytes(), &headers, deadline).await,
             (Some(upload), Some(file)) => {
@@ -58,7 +68,12 @@ impl Telegram {
             (Some(_), None) => Err(HttpError::Unsent("the file's bytes are not there".to_owned())),
         };
         match answer {
-            Ok(answer) => classify(answer.status, answer.retry_after, &answer.body),
+            Ok(answer) => match classify(answer.status, answer.retry_after, &answer.body) {
+                Err(SendError::AccountDown(_)) if self.has_another_token(&used) => {
+                    Err(SendError::NotSent(TOKEN_CHANGED.to_owned()))
+                }
+                classified => classified,
+            },
             Err(HttpError::Unsent(why)) => Err(SendError::NotSent(why)),
             Err(HttpError::Unanswered(why)) => Err(SendError::Unclear(why)),
         }
@@ -70,9 +85,15 @@ impl Telegram {
         let body = serde_json::to_vec(&request).map_err(|error| PollError::Trouble(error.to_string()))?;
         // The platform holds the call open for `wait`; a read past it is a broken connection.
         let deadline = Deadline::of(wait + Duration::from_secs(10));
+        let used = self.token.current();
         let answer =
             self.post("getUpdates", body, &[], &deadline).await.map_err(|e| PollError::Trouble(e.to_string()))?;
-        let result = poll_result(&answer)?;
+        let result = match poll_result(&answer) {
+            Err(PollError::AccountDown(_)) if self.has_another_token(&used) => {
+                return Err(PollError::Trouble(TOKEN_CHANGED.to_owned()));
+            }
+            result => result?,
+        };
         let updates: Vec<&RawValue> = serde_json::from_str(result.get())
             .map_err(|error| PollError::Trouble(format!("getUpdates: unreadable result: {error}")))?;
         // Ids may restart at a lower number after a quiet week: go on after the last one, whatever it is.
