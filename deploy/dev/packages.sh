@@ -52,6 +52,7 @@ need() {
     command -v promtool >/dev/null || missing+=(prometheus)
     [ -n "$HAPROXY" ] || missing+=(haproxy)
     [ -n "$NGINX" ] || missing+=(nginx-light)
+    command -v docker-compose >/dev/null || missing+=(docker-compose)
     command -v openssl >/dev/null || missing+=(openssl)
   fi
   [ ${#missing[@]} -gt 0 ] || return 0
