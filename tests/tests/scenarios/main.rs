@@ -12,6 +12,7 @@ mod cuts;
 mod desktop;
 mod doctor;
 mod doorbells;
+mod downloads;
 mod files;
 mod first_light;
 mod freezes;
