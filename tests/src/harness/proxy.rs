@@ -9,8 +9,8 @@ use super::{Process, free_port, until};
 
 /// Where the sample lies.
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/haproxy/switchboard.cfg");
-/// What only a machine of its own can give: other users, a chroot, sockets and logs of the system.
-const NOT_HERE: [&str; 7] = ["user ", "group ", "chroot ", "daemon", "stats socket", "log ", "ca-base "];
+/// What only a machine of its own can give: other users, a chroot, as many open files, sockets and logs of the system.
+const NOT_HERE: [&str; 8] = ["maxconn ", "user ", "group ", "chroot ", "daemon", "stats socket", "log ", "ca-base "];
 
 /// Who answers behind the proxy.
 #[derive(Clone, Debug, Default)]
@@ -182,7 +182,6 @@ backend chatservers
             loaders: Vec::new(),
         };
         let want = "global
-    maxconn 4000
     log stdout format raw local0
 defaults
     mode http
