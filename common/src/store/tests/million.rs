@@ -24,13 +24,13 @@ async fn fill(f: &Fixture, from: i64, chats: i64) {
     let insert = format!(
         "SET timezone = 'UTC'; SET synchronous_commit = off;
          INSERT INTO customer (account_id, id, platform_id, name)
-         SELECT {account}, n, 'c' || n, 'Name ' || n FROM generate_series({from}, {chats}) n;
+         SELECT {account}, n, 'c' || n, 'Name ' || n FROM generate_series({from}::bigint, {chats}) n;
          INSERT INTO chat (account_id, id, platform_key, customer_id, title, last_seq, queue_id, last_in_at)
-         SELECT {account}, n, 'c' || n, n, 'Title', {EACH}, 1, '2026-12-01' FROM generate_series({from}, {chats}) n;
+         SELECT {account}, n, 'c' || n, n, 'Title', {EACH}, 1, '2026-12-01' FROM generate_series({from}::bigint, {chats}) n;
          INSERT INTO history (account_id, chat_id, seq, at, kind, author_kind, author_id, body)
          SELECT {account}, n, s, timestamptz '2026-02-01T00:00:00Z' + (n * 7919 % 80) * interval '1 day'
                 + (n * 31 % 86400) * interval '1 s' + s * interval '2 hours 59 min', 1, 1 + s % 2, n, 'some words of a message'
-           FROM generate_series({from}, {chats}) n, generate_series(1, {EACH}) s;
+           FROM generate_series({from}::bigint, {chats}) n, generate_series(1, {EACH}) s;
          INSERT INTO chat_day
          SELECT DISTINCT {account}, (at AT TIME ZONE 'UTC')::date, chat_id FROM history
           WHERE chat_id >= {from} AND author_kind = 1 ORDER BY 2, 3 ON CONFLICT DO NOTHING"
