@@ -20,7 +20,7 @@ use switchboard_common::faults::{Sabotage, point, sabotaged};
 use switchboard_common::model::{ChatId, Epoch, OutboxId};
 use switchboard_common::service::clock::Moment;
 use switchboard_common::service::health::Health;
-use switchboard_common::service::metrics::{OUTBOX_DEPTH, OUTBOX_OLDEST};
+use switchboard_common::service::metrics::{OUTBOX_DEPTH, OUTBOX_OLDEST, OUTBOX_WAIT};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, ClaimSpans, ClaimToken, Claimed, Database, Head, StoreError};
 use tokio::sync::mpsc;
@@ -233,6 +233,9 @@ impl Run<'_> {
         let nothing = claimed.as_ref().is_ok_and(Vec::is_empty);
         for part in claimed.iter().flatten() {
             if let Some((head, slot)) = chosen.remove(&part.id) {
+                if part.n == 1 {
+                    metrics::histogram!(OUTBOX_WAIT).record(part.age);
+                }
                 let answer_by = if part.file.is_some() { upload_answer_by } else { answer_by };
                 let deadline = Deadline { write_by: Fence::at(begun + write_by), answer_by: begun + answer_by };
                 self.under_way.insert(part.id, Call { chat: head.chat, write_by: deadline.write_by.clone() });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use switchboard_common::model::Capabilities;
 use switchboard_common::service::health::Health;
+use switchboard_common::service::metrics::{ACCOUNT_INFO, SETTINGS_VERSION};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, Database};
 use tokio::sync::watch;
@@ -88,6 +89,8 @@ pub(crate) fn open(account: Account, outside: &Outside) -> anyhow::Result<InForc
 }
 
 fn show(health: &Health, account: &Account) {
+    metrics::gauge!(ACCOUNT_INFO, "platform" => account.platform.clone()).set(1.0);
+    metrics::gauge!(SETTINGS_VERSION).set(account.version as f64);
     health.fact("settings", format!("version {}", account.version));
     health.fact("account", if account.enabled { "enabled" } else { "disabled" });
 }

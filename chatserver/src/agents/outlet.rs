@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
 use axum::extract::ws::Utf8Bytes;
+use switchboard_common::service::metrics::WS_SEND_QUEUE;
 use tokio::sync::{Notify, mpsc};
 
 use super::protocol::CloseCode;
@@ -65,6 +66,13 @@ pub(crate) fn outlet(most_bytes: usize, wakes: Arc<Wakes>) -> (Outlet, Inlet) {
     (Outlet { frames: sender, shared: shared.clone() }, Inlet { frames: receiver, shared, wakes })
 }
 
+impl Drop for Shared {
+    /// What nobody wrote waits no more.
+    fn drop(&mut self) {
+        metrics::gauge!(WS_SEND_QUEUE).decrement(*self.waiting_bytes.get_mut() as f64);
+    }
+}
+
 impl Outlet {
     /// Whether a frame may be pushed. When not, the session wakes the relay as soon as one may.
     pub(crate) fn has_room(&self) -> bool {
@@ -85,10 +93,12 @@ impl Outlet {
         }
         let bytes = frame.len();
         self.shared.waiting_bytes.fetch_add(bytes, Ordering::SeqCst);
+        metrics::gauge!(WS_SEND_QUEUE).increment(bytes as f64);
         match self.frames.try_send(frame) {
             Ok(()) => Push::Done,
             Err(_) => {
                 self.shared.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
+                metrics::gauge!(WS_SEND_QUEUE).decrement(bytes as f64);
                 Push::Gone
             }
         }
@@ -123,6 +133,7 @@ impl Inlet {
     /// A frame of so many bytes is written.
     pub(super) fn written(&self, bytes: usize) {
         let before = self.shared.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
+        metrics::gauge!(WS_SEND_QUEUE).decrement(bytes as f64);
         // Half empty, so that the hub reads pages and not single entries for a slow client.
         let roomy = before - bytes <= self.shared.most_bytes / 2 && self.frames.len() <= FRAMES / 2;
         if roomy && self.shared.starved.swap(false, Ordering::SeqCst) {

@@ -36,12 +36,16 @@ names! {
     describe_counter OUTBOX_ATTEMPTS = "switchboard_outbox_attempts_total";
     /// Seconds a platform call took.
     describe_histogram PLATFORM_REQUEST = "switchboard_platform_request_seconds";
-    /// Seconds the limiter held a part back.
-    describe_histogram LIMITER_WAIT = "switchboard_limiter_wait_seconds";
+    /// Seconds from a part's acceptance to its first claim: limits, pauses and earlier parts.
+    describe_histogram OUTBOX_WAIT = "switchboard_outbox_wait_seconds";
     /// Customers' files whose bytes are still with the platform.
     describe_gauge FILES_PENDING = "switchboard_files_pending";
     /// Tries to fetch customers' files ended, by outcome.
     describe_counter FILE_FETCHES = "switchboard_file_fetches_total";
+    /// The platform of the account that this connector serves; always 1.
+    describe_gauge ACCOUNT_INFO = "switchboard_account_info";
+    /// Version of the account's settings that is in force.
+    describe_gauge SETTINGS_VERSION = "switchboard_settings_version";
     /// 1 while this connector is the active one.
     describe_gauge TENURE_ACTIVE = "switchboard_tenure_active";
     /// Tenures begun by this process.
@@ -58,6 +62,8 @@ names! {
     describe_histogram DRAIN = "switchboard_drain_seconds";
     /// Entries appended to chats' logs.
     describe_counter ENTRIES = "switchboard_entries_total";
+    /// Bytes of frames that wait for agents' sockets to take them.
+    describe_gauge WS_SEND_QUEUE = "switchboard_ws_send_queue_bytes";
     /// Agents' sockets open.
     describe_gauge WS_SESSIONS = "switchboard_ws_sessions";
     /// Sockets closed, by close code.
@@ -76,12 +82,13 @@ names! {
     describe_histogram RELAY = "switchboard_relay_seconds";
 }
 
-/// Installs the recorder; call once per process.
-pub fn install(shutdown: &Shutdown) -> anyhow::Result<PrometheusHandle> {
+/// Installs the recorder; call once per process. `labels` go with every metric: `role`, and a connector's `account`.
+pub fn install(shutdown: &Shutdown, labels: &[(&str, &str)]) -> anyhow::Result<PrometheusHandle> {
     let buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)?
-        .install_recorder()?;
+    let builder =
+        labels.iter().fold(PrometheusBuilder::new(), |builder, (key, value)| builder.add_global_label(*key, *value));
+    let handle =
+        builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &buckets)?.install_recorder()?;
     describe();
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     let (upkeep, ending) = (handle.clone(), shutdown.clone());

@@ -68,7 +68,8 @@ impl Process {
         let health = Health::default();
         health.expect(&["postgres"]);
         let listen = admin_listen.unwrap_or(config.admin.listen);
-        let address = admin::serve(listen, health.clone(), metrics::install(&surroundings)?, &surroundings).await?;
+        let metrics = metrics::install(&surroundings, &labels(name))?;
+        let address = admin::serve(listen, health.clone(), metrics, &surroundings).await?;
         tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
         wait_for_schema(&database, &health, &shutdown).await?;
         let ensemble = ensemble(config, &surroundings);
@@ -110,6 +111,15 @@ impl Process {
             true => tracing::info!("stopped"),
             false => tracing::warn!("stopped; some tasks did not end in time"),
         }
+    }
+}
+
+/// `connector shop` is a connector of the account `shop`; of a chatserver its address tells which.
+fn labels(name: &str) -> Vec<(&str, &str)> {
+    match name.split_once(' ') {
+        Some(("connector", account)) => vec![("role", "connector"), ("account", account)],
+        Some((role, _)) => vec![("role", role)],
+        None => vec![("role", name)],
     }
 }
 

@@ -55,6 +55,7 @@ pub struct Fleet {
     /// Where a web server for desktops may listen: its pages may use the public API.
     pub desk_port: u16,
     pub(super) loader: Option<Process>,
+    pub(super) loader_admin: u16,
     chatservers: Vec<Option<Process>>,
     faults: u64,
     simulator: Option<Process>,
@@ -97,6 +98,7 @@ impl Fleet {
             loader_port: free_port(),
             desk_port: free_port(),
             loader: None,
+            loader_admin: free_port(),
             proxy: None,
             chatservers: (0..options.chatservers).map(|_| None).collect(),
             faults: 0,
@@ -278,6 +280,19 @@ impl Fleet {
     pub async fn admin(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://127.0.0.1:{}{path}", self.admin_ports[0])).await.expect("an answer");
         (answer.status().as_u16(), answer.text().await.expect("text"))
+    }
+
+    /// `/metrics` of the first of each component, with its role.
+    pub async fn metrics(&self) -> Vec<(&'static str, String)> {
+        let mut ports =
+            vec![("connector", self.admin_ports[0]), ("chatserver", self.admin_ports[self.connectors.len()])];
+        ports.extend(self.loader.iter().map(|_| ("loader", self.loader_admin)));
+        let mut texts = Vec::new();
+        for (role, port) in ports {
+            let answer = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await.expect("an answer");
+            texts.push((role, answer.text().await.expect("text")));
+        }
+        texts
     }
 
     /// Starts an observer agent.

@@ -2,7 +2,7 @@
 
 use super::deed::ACCOUNT;
 use super::fleet::alive;
-use super::{Behind, Fleet, Process, Proxy, free_port, until};
+use super::{Behind, Fleet, Process, Proxy, until};
 use crate::file_client::FileClient;
 use crate::observer::WriteLog;
 
@@ -35,7 +35,7 @@ impl Fleet {
 
     /// Starts the loader; returns once it is ready.
     pub async fn start_loader(&mut self) {
-        let admin = free_port();
+        let admin = self.loader_admin;
         let mut command = self.command_of("loader");
         command.args(["loader", "--listen", &format!("127.0.0.1:{}", self.loader_port)]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod container;
+mod prometheus;
 mod units;
 
 use std::path::PathBuf;

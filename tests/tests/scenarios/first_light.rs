@@ -46,8 +46,8 @@ async fn a_customer_writes_and_an_agent_answers() {
     let (_, metrics) = fleet.admin("/metrics").await;
     for line in [
         "# HELP switchboard_inbox_stored_total ",
-        "switchboard_tenure_active 1",
-        "switchboard_outbox_attempts_total{outcome=\"sent\"} 4",
+        "switchboard_tenure_active{role=\"connector\",account=\"support\"} 1",
+        "switchboard_outbox_attempts_total{role=\"connector\",account=\"support\",outcome=\"sent\"} 4",
     ] {
         assert!(metrics.contains(line), "no \"{line}\" in\n{metrics}");
     }

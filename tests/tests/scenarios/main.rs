@@ -24,6 +24,7 @@ mod limits;
 mod load;
 mod loader;
 mod media;
+mod metrics;
 mod office;
 mod sabotage;
 mod service_manager;
