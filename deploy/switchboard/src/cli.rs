@@ -263,7 +263,7 @@ pub struct DoctorArgs {
     /// Only this account.
     #[arg(long)]
     pub account: Option<String>,
-    /// The reverse proxy as agents and platforms reach it: https://chat.example.com. It is fetched.
+    /// The reverse proxy as agents and platforms reach it: `https://chat.example.com`. It is fetched.
     #[arg(long)]
     pub public_url: Option<String>,
     /// One JSON array, for programs.
