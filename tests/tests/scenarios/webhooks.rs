@@ -44,7 +44,7 @@ async fn registered(fleet: &Fleet, address: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_when_either_connector_dies_behind_the_proxy() {
     let options = FleetOptions { webhook: true, proxy: true, ..FleetOptions::pair("webhook-kills") };
-    let load = Load { chats: 30, messages: 900, pause_ms: 15, replies: 60, seed: 20_261_122 };
+    let load = Load { chats: 30, messages: 700, pause_ms: 15, replies: 60, seed: 20_261_122 };
     let ran = load
         .run(options, async |fleet, _| {
             registered(fleet, &Fleet::webhook_at(&fleet.public_base())).await;
@@ -76,7 +76,7 @@ async fn no_request_fails_when_either_connector_dies_behind_the_proxy() {
     let fleet = &ran.fleet;
     let answered = deliveries(fleet);
     let failed: Vec<_> = answered.iter().filter(|(_, status)| status.is_some_and(|status| status != 200)).collect();
-    assert!(answered.len() >= 900 && failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answered.len());
+    assert!(answered.len() >= 700 && failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answered.len());
     // A reset is no answer: the proxy then ends the platform's connection, and the platform comes again at once.
     let broken = answered.iter().filter(|(_, status)| status.is_none()).count();
     println!("{} requests, {broken} broken off by a kill", answered.len());
