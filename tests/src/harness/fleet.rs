@@ -1,6 +1,7 @@
 //! A fleet of one account: Postgres, ZooKeeper, the simulator, its connectors, chatservers.
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -156,10 +157,17 @@ impl Fleet {
             true => format!("public_url = \"{}\"\n", self.public_base()),
             false => String::new(),
         };
-        std::fs::write(self.dir.join("webhook-secret"), "a-secret-of-the-tests").expect("writable");
-        std::fs::write(self.dir.join("token"), "42:SECRET").expect("writable");
-        std::fs::write(self.dir.join("hs256"), "a key of the tests, 32 bytes long").expect("writable");
-        std::fs::write(self.dir.join("link-secret"), "a key of the tests that signs their links").expect("writable");
+        let secrets = [
+            ("webhook-secret", "a-secret-of-the-tests"),
+            ("token", "42:SECRET"),
+            ("hs256", "a key of the tests, 32 bytes long"),
+            ("link-secret", "a key of the tests that signs their links"),
+        ];
+        for (name, secret) in secrets {
+            let path = self.dir.join(name);
+            std::fs::write(&path, secret).expect("writable");
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("our own file");
+        }
         let config = format!(
             "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\

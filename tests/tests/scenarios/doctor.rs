@@ -109,7 +109,7 @@ async fn a_doctor_names_a_proxy_that_strips_the_upgrade() {
     let (satisfied, found) = doctor(&fleet, &["--public-url", &stripping], &[]);
     assert!(!satisfied);
     let stripped: Vec<String> = bad(&found).into_iter().filter(|words| words.contains("strips")).collect();
-    assert!(stripped.len() == 1 && stripped[0].contains("proxy_http_version 1.1"), "{stripped:#?}");
+    assert!(stripped.len() == 1 && stripped[0].contains("proxy_http_version 1.1"), "{found:#?}");
 
     let nobody = "http://127.0.0.1:1";
     assert!(bad(&doctor(&fleet, &["--public-url", nobody], &[]).1)[0].contains("cannot be fetched"));

@@ -24,6 +24,7 @@ pub(super) async fn examine(url: &str, found: &mut Findings) {
         .http1_only()
         .no_proxy()
         .tls_info(true)
+        .pool_max_idle_per_host(0) // each question by itself
         .build();
     let Ok(client) = client else { return };
     let answer = match client.get(at(&base, "/readyz")).send().await {
