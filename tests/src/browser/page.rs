@@ -51,8 +51,17 @@ impl Page {
             Some(error) => bail!("{url}: {error}"),
             None => {}
         }
-        self.wait_for("document.readyState === 'complete'", LOAD_WITHIN).await?;
-        Ok(true)
+        let deadline = Instant::now() + LOAD_WITHIN;
+        while Instant::now() < deadline {
+            match self.look("document.readyState").await {
+                Ok(state) if state == "complete" => return Ok(true),
+                Ok(_) => {}
+                Err(error) if moved_on(&error) => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await; // the document is the state waited for
+        }
+        bail!("{url}: not loaded within {LOAD_WITHIN:?}");
     }
 
     /// Makes the window this large, in CSS pixels.
@@ -67,9 +76,18 @@ impl Page {
         self.eval_within(expression, Duration::from_secs(20)).await
     }
 
+    /// The value of an expression as it is now, also in a page that is denied scripts: there no promise is ever kept.
+    pub async fn look(&self, expression: &str) -> Result<Value> {
+        self.evaluate(expression, false, Duration::from_secs(20)).await
+    }
+
     async fn eval_within(&self, expression: &str, within: Duration) -> Result<Value> {
+        self.evaluate(expression, true, within).await
+    }
+
+    async fn evaluate(&self, expression: &str, promise: bool, within: Duration) -> Result<Value> {
         let mut params =
-            json!({"expression": expression, "awaitPromise": true, "returnByValue": true, "userGesture": true});
+            json!({"expression": expression, "awaitPromise": promise, "returnByValue": true, "userGesture": true});
         if let Some(frame) = &self.frame {
             params["contextId"] = self.world(frame).await?;
         }

@@ -234,18 +234,16 @@ pub(super) async fn mixes_nothing_up(fleet: &Fleet, street: &Street) {
 
 async fn operators_paths_are_hidden(street: &Street) {
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    for path in spellings() {
-        for method in ["GET", "HEAD", "POST"] {
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-            let answer = answers(street, request.as_bytes()).await;
-            is_nothing_of_operators(&answer, &request);
-            let refused = ["HTTP/1.1 4", "HTTP/1.0 4"].iter().any(|begin| answer.starts_with(begin));
-            assert!(refused || !path.contains("readyz"), "{request:?} was answered:\n{answer}");
-        }
+    let methods = ["HEAD", "POST", "OPTIONS"].map(|method| (method, "/readyz".to_owned()));
+    for (method, path) in spellings().into_iter().map(|path| ("GET", path)).chain(methods) {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = answers(street, request.as_bytes()).await;
+        is_nothing_of_operators(&answer, &request);
+        assert!(answer.starts_with("HTTP/1.1 4"), "{request:?} was answered:\n{answer}");
     }
     for path in ["/metrics", "//readyz", "/%72eadyz", "/readyz", "/files/support/..%2f..%2freadyz"] {
         let answer = http2.get(format!("{}{path}", street.base)).send().await.unwrap();
-        assert!(answer.version() == reqwest::Version::HTTP_2 && answer.status() == 404, "{path}");
+        assert!(answer.version() == reqwest::Version::HTTP_2 && answer.status().is_client_error(), "{path}");
         is_nothing_of_operators(&answer.text().await.unwrap(), path);
     }
 }
