@@ -50,7 +50,7 @@ pub struct FileServerOptions {
 pub struct Bounds {
     /// A client that sends no byte of its body for so long is cut.
     pub silence: Duration,
-    /// No upload takes longer; less than [`sweep::UNFINISHED`], after which what was written is taken for abandoned.
+    /// No upload takes longer; less than the hour after which what was written is taken for abandoned.
     pub upload: Duration,
     /// How long a transfer waits for its turn.
     pub turn: Duration,

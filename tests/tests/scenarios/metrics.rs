@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use switchboard_tests::harness::{Fleet, FleetOptions, customer};
+use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 
 use crate::taken_chat;
 
@@ -36,6 +36,12 @@ async fn every_component_s_metrics_are_as_prometheus_expects() {
     let sent =
         |view: &switchboard_tests::agent::View| view.part(&chat, seq, 0).is_some_and(|part| part.state == "sent");
     agent.wait_until("the reply to be sent", Duration::from_secs(20), sent).await.unwrap();
+    // Each looks at its pool once a second.
+    let looked = async || {
+        let texts = fleet.metrics().await;
+        texts.iter().all(|(_, text)| text.contains("switchboard_pool_connections{")).then_some(())
+    };
+    until("every process to have looked at its pool", 10, looked).await;
     for (role, text) in fleet.metrics().await {
         assert_eq!(complaints(&text), "", "{role}");
         let lines = || text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());

@@ -15,7 +15,7 @@ const SEED: u64 = 20_261_121;
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_the_active_thirty_times() {
     let options = FleetOptions { zookeepers: 3, reply_delay_ms: 20, ..FleetOptions::pair("takeover") };
-    let load = Load { chats: 200, messages: 2000, pause_ms: 48, replies: 800, seed: SEED };
+    let load = Load { chats: 200, messages: 2500, pause_ms: 48, replies: 800, seed: SEED };
     let mut ran = load
         .run(options, async |fleet, traffic| {
             let mut dice = Dice::new(SEED);
