@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::faults::{Sabotage, point, sabotaged};
-use switchboard_common::model::{Inbound, Quarantined, RawUpdate};
+use switchboard_common::model::{Inbound, Quarantined, RawUpdate, text};
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{INBOX_COMMIT, INBOX_REPEATED, INBOX_STORED, QUARANTINED};
 use switchboard_common::service::shutdown::Shutdown;
@@ -244,6 +244,6 @@ impl Intake {
 }
 
 fn quarantined(raw: &RawUpdate, reason: String) -> Quarantined {
-    let hash: String = Sha256::digest(&raw.0).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = text::hex(&Sha256::digest(&raw.0));
     Quarantined { dedupe_key: format!("q:{hash}"), reason, raw: raw.clone() }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use switchboard_common::model::FileKind;
+use switchboard_common::model::text::hex;
 use switchboard_common::store::FileRow;
 
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -75,14 +76,6 @@ pub(crate) fn disposition(inline: bool, name: &str) -> String {
         }
     }
     value
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -14,13 +14,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use switchboard_common::access::rules;
+use switchboard_common::model::text::hex;
 use switchboard_common::model::{AccountName, AgentId, FileId};
 use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::entitled::{by_token, no_such_file};
-use crate::headers::hex;
 use crate::server::FileServer;
 
 /// Clocks of two hosts may differ by so much.

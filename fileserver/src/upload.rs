@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use switchboard_common::access::Rule;
 use switchboard_common::access::rules::{FILE_PUT, FILE_UPLOAD};
 use switchboard_common::model::AgentId;
+use switchboard_common::model::text::hex;
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::FileRow;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::entitled::no_such_file;
-use crate::headers::hex;
 use crate::multipart::{self, Form};
 use crate::name::clean_name;
 use crate::receive::{Declared, compare, limit, receive};

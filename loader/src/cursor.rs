@@ -5,6 +5,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use switchboard_common::model::text::hex;
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::Database;
 use tokio::sync::OnceCell;
@@ -33,7 +34,7 @@ impl Cursors {
         bytes.extend_from_slice(&hash(list));
         let signature = signer(key, &bytes).finalize().into_bytes();
         bytes.extend_from_slice(&signature[..SIGNATURE]);
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&bytes))
     }
 
     /// Reads a cursor of the list that `list` describes.

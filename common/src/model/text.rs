@@ -1,6 +1,16 @@
 //! Text that survives the way to Postgres and to a platform unharmed.
 
+use std::fmt::Write;
+
 use unicode_segmentation::UnicodeSegmentation;
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// Splits `text` into pieces of at most `max_utf16` UTF-16 code units, the unit in which platforms
 /// count. Joined again the pieces are the text, character for character.

@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use super::items::FileEndItem;
 use super::work::Work;
 use super::{Database, StoreError};
-use crate::model::{AccountId, FileId, FileState};
+use crate::model::{AccountId, FileId, FileState, text};
 
 /// A file to be fetched, ours until the lease ends.
 #[derive(Clone, Debug)]
@@ -238,7 +238,7 @@ fn item(file: &DueFile, end: &FetchEnd<'_>) -> String {
             item.state = FileState::Ready.as_str().to_owned();
             item.size_bytes = Some(*size_bytes);
             item.mime = sniffed.map(str::to_owned);
-            item.sha256 = Some(sha256.iter().map(|byte| format!("{byte:02x}")).collect());
+            item.sha256 = Some(text::hex(sha256));
         }
         FetchEnd::Failed { reason } => item.reason = Some((*reason).to_owned()),
     }

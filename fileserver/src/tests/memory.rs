@@ -51,7 +51,7 @@ async fn fetch(server: &Server, path: &str) {
     while let Some(bytes) = stream.next().await {
         hash.update(bytes.unwrap());
     }
-    assert_eq!(crate::headers::hex(&hash.finalize()), etag);
+    assert_eq!(switchboard_common::model::text::hex(&hash.finalize()), etag);
 }
 
 /// So many MiB, made while they are sent.

@@ -248,7 +248,7 @@ fn refused(status: u16, code: &str) -> (u16, String) {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    crate::headers::hex(&Sha256::digest(bytes))
+    switchboard_common::model::text::hex(&Sha256::digest(bytes))
 }
 
 /// Bytes that look like nothing, each time the same for a seed.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use switchboard_common::model::{Author, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate};
+use switchboard_common::model::{Author, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate, text};
 use teloxide::types::{ChatMemberKind, ChatMemberUpdated, Message, MessageKind, Update, UpdateKind, User};
 
 use super::content::{Content, content};
@@ -123,7 +123,7 @@ fn author(from: Option<&User>, chat: &teloxide::types::Chat) -> Author {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    text::hex(&Sha256::digest(bytes))
 }
 
 /// JSON may escape half of a surrogate pair, which no text can hold: such a half becomes U+FFFD, as in the

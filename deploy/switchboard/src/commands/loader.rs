@@ -29,12 +29,11 @@ pub struct LoaderArgs {
 /// Answers REST until told to stop.
 pub async fn run(config: &Config, args: LoaderArgs) -> anyhow::Result<()> {
     let listen = args.listen.unwrap_or(config.loader.listen);
-    let origins = config.chatserver.origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     AuthSettings::of(config)?; // what is wrong with it is said before the database is waited for
     let process = Process::start_reader(config, "loader", args.admin_listen).await?;
     let settings = LoaderConfig {
         verifier: Verifier::watched(config, &process.shutdown)?,
-        origins: origins.map(str::to_owned).collect(),
+        origins: config.chatserver.origins(),
         limits: HttpLimits::new(&config.public)?,
         exports_at_once: config.loader.exports_at_once,
         descriptions: Descriptions { openapi: descriptions::openapi(), asyncapi: descriptions::asyncapi() },
