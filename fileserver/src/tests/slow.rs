@@ -27,8 +27,12 @@ async fn a_reader_that_stopped_holds_no_connection() {
     let whole = server.get("anna", &format!("main/{file}")).send().await.unwrap().bytes();
     assert!(tokio::time::timeout(DEADLINE, whole).await.unwrap().unwrap() == bytes);
     assert_eq!(server.upload("anna", "x").await.len(), 32);
-    let idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'files' AND state <> 'idle'";
-    assert_eq!(server.number(idle).await, 0, "no connection is in use");
+    // The others' sockets may just be filling; then nothing moves any more.
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'files' AND state <> 'idle'";
+    let limit = tokio::time::Instant::now() + DEADLINE;
+    while server.number(busy).await > 0 {
+        assert!(tokio::time::Instant::now() < limit, "a connection stays in use");
+    }
     // Whoever reads on gets the rest.
     let mut rest = Vec::new();
     let reading = stopped.remove(0).take(24 * MIB as u64).read_to_end(&mut rest).await;
