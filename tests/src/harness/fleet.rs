@@ -58,7 +58,7 @@ pub struct Fleet {
     pub(super) loader: Option<Process>,
     pub(super) loader_admin: u16,
     chatservers: Vec<Option<Process>>,
-    faults: u64,
+    pub(super) faults: u64,
     simulator: Option<Process>,
 }
 
@@ -270,6 +270,11 @@ impl Fleet {
         );
     }
 
+    /// How many faults and crash points were written down.
+    pub fn faults(&self) -> u64 {
+        self.faults
+    }
+
     /// Addresses of the agents' websockets.
     pub fn websockets(&self) -> Vec<String> {
         self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
@@ -345,14 +350,19 @@ impl Fleet {
         }
     }
 
-    /// Dumps the database and lets the checker decide.
+    /// Dumps the database, lets the checker decide and prints what it says.
     pub async fn verdict(&self, expectations: &Expectations) -> Report {
+        let report = self.judge(expectations).await;
+        println!("run {} in {}\n{report}", self.options.name, self.dir.display());
+        report
+    }
+
+    /// Dumps the database and lets the checker decide.
+    pub async fn judge(&self, expectations: &Expectations) -> Report {
         self.nemesis.write_clock();
         self.nothing_was_denied();
         dump::write(&self.postgres.url(), &self.dir).await.expect("the database can be dumped");
-        let report = checker::check(&self.dir, expectations);
-        println!("run {} in {}\n{report}", self.options.name, self.dir.display());
-        report
+        checker::check(&self.dir, expectations)
     }
 
     /// What every run expects.

@@ -9,6 +9,7 @@ mod deed;
 mod dump;
 mod fleet;
 mod links;
+mod load;
 mod loader;
 mod media;
 mod onlooker;
@@ -29,6 +30,7 @@ pub use cut::{Cut, Passage};
 pub use deed::Simulator;
 pub use fleet::{Fleet, SESSION_TIMEOUT_MS};
 pub use links::{Link, Links};
+pub use load::{ALL, Load, Ran, Underway, finished};
 pub use loader::Loader;
 pub use media::{SeenFile, picture};
 pub use onlooker::{LeaseRow, Onlooker};
@@ -40,7 +42,7 @@ pub use proxy::{Behind, Proxy};
 pub use settings::Settings;
 pub use switchboard_common::model::Lane;
 pub use witness::Witness;
-pub use workload::{Desk, Traffic, customer, replies_are_shown};
+pub use workload::{Desk, Duty, Traffic, Uploads, customer, replies_are_shown};
 pub use zookeeper::ZooKeeper;
 
 /// Repeatable choices (xorshift64*): a seed repeats the schedule, not the interleaving.

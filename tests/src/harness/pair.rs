@@ -122,7 +122,8 @@ impl Fleet {
         std::fs::remove_file(&self.crash_witness).expect("the run's folder can be written");
     }
 
-    fn crash_point(&self, number: usize, point: &str, mut more: Value) {
+    fn crash_point(&mut self, number: usize, point: &str, mut more: Value) {
+        self.faults += 1;
         let (name, hit) = point.split_once(':').expect("a point is NAME:N");
         let hit: i64 = hit.parse().expect("a point is NAME:N");
         more["proc"] = connector_name(number).into();

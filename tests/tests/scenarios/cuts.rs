@@ -1,14 +1,13 @@
 //! Links are cut one at a time: which of them makes a takeover, and that none makes a second sender.
 
-use switchboard_tests::harness::{Fleet, FleetOptions, Link, Passage, SESSION_TIMEOUT_MS as T, lasting, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, Link, Load, Passage, SESSION_TIMEOUT_MS as T, lasting, until};
 use switchboard_tests::observer::boottime_ns;
-
-use crate::load::Load;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_the_active_from_one_thing_at_a_time() {
     let options = FleetOptions { zookeepers: 3, cuts: true, reply_delay_ms: 20, ..FleetOptions::pair("cuts") };
-    let load = Load { chats: 100, messages: 1300, pause_ms: 35, replies: 600, seed: 20_261_123 };
+    let load =
+        Load { chats: 100, messages: 1300, pause_ms: 35, replies: 600, reply_each: 2, file_each: 0, seed: 20_261_123 };
     let ran = load.run(options, async |fleet, traffic| {
         // First of all: a cut from ZooKeeper leaves the active one at the end of the line.
         from_postgres(fleet).await;

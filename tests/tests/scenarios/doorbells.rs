@@ -1,12 +1,9 @@
 //! Signals are hints: with every doorbell dropped everything holds, only slower.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde_json::Value;
-use switchboard_tests::harness::{Fleet, FleetOptions, Traffic};
-
-use crate::{ALL, desks, finished};
+use switchboard_tests::harness::{ALL, Fleet, FleetOptions, Load, Underway, finished};
 
 /// `doorbell.sweep_ms` of this scenario.
 const SWEEP_MS: u64 = 2000;
@@ -16,8 +13,8 @@ async fn with_every_doorbell_dropped_only_time_is_lost() {
     let options =
         FleetOptions { sweep_ms: SWEEP_MS, sabotage: Some("drop_doorbells"), ..FleetOptions::new("no-doorbells") };
     let fleet = Fleet::start(options).await;
-    let traffic = Traffic::start(&fleet.platform, 20, 400, Duration::from_millis(50), 3);
-    let desks = desks(&fleet, &["anna", "boris"], 100, 3);
+    let load = Load { chats: 20, messages: 400, pause_ms: 50, replies: 100, reply_each: 2, file_each: 0, seed: 3 };
+    let Underway { mut traffic, desks, .. } = load.begin(&fleet);
     traffic.finish().await;
     let (agents, _) = finished(desks).await;
     let onlookers: Vec<_> = agents.iter().map(std::convert::AsRef::as_ref).collect();

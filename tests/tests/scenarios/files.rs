@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use switchboard_tests::agent::{Agent, Decision, View};
 use switchboard_tests::file_client::FileClient;
-use switchboard_tests::harness::{Fleet, FleetOptions, customer, picture, until};
+use switchboard_tests::harness::{ALL, Fleet, FleetOptions, customer, picture, until};
 
 use crate::freezes::armed_active;
-use crate::{ALL, taken_chat};
+use crate::taken_chat;
 
 const SOON: Duration = Duration::from_secs(20);
 

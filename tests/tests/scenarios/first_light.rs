@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
+use switchboard_tests::harness::{ALL, Fleet, FleetOptions, customer, until};
 
-use crate::{ALL, taken_chat};
+use crate::taken_chat;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_customer_writes_and_an_agent_answers() {

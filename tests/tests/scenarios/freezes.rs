@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use switchboard_tests::agent::View;
-use switchboard_tests::harness::{Fleet, FleetOptions, SESSION_TIMEOUT_MS as T, customer, lasting, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, Load, SESSION_TIMEOUT_MS as T, customer, lasting, until};
 
-use crate::load::Load;
 use crate::taken_chat;
 
 const SEED: u64 = 20_261_122;
@@ -14,7 +13,7 @@ const SEED: u64 = 20_261_122;
 #[tokio::test(flavor = "multi_thread")]
 async fn freeze_the_active_under_traffic() {
     let options = FleetOptions { reply_delay_ms: 20, ..FleetOptions::pair("freezes") };
-    let load = Load { chats: 100, messages: 800, pause_ms: 35, replies: 400, seed: SEED };
+    let load = Load { chats: 100, messages: 800, pause_ms: 35, replies: 400, reply_each: 2, file_each: 0, seed: SEED };
     let ran = load.run(options, async |fleet, traffic| {
         let mut witness = fleet.witness();
         // Each with what it must come to: a takeover, none, or whichever is faster.

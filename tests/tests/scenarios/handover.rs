@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use switchboard_tests::harness::{Fleet, FleetOptions, Onlooker, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, Load, Onlooker, until};
 use tokio::task::JoinHandle;
-
-use crate::load::Load;
 
 /// By `switchboard handover`, then by SIGTERM.
 const ASKED: usize = 10;
@@ -19,7 +17,8 @@ const GAP_MS: i64 = 50;
 #[tokio::test(flavor = "multi_thread")]
 async fn hand_over_under_traffic() {
     let options = FleetOptions { reply_delay_ms: 20, ..FleetOptions::pair("handover") };
-    let load = Load { chats: 100, messages: 1000, pause_ms: 25, replies: 500, seed: 20_261_124 };
+    let load =
+        Load { chats: 100, messages: 1000, pause_ms: 25, replies: 500, reply_each: 2, file_each: 0, seed: 20_261_124 };
     let mut slowest = 0;
     let ran = load.run(options, async |fleet, traffic| {
         let floor = Floor::begin(fleet.postgres.url());

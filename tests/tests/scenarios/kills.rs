@@ -1,10 +1,8 @@
 //! Kills, restarts and outages under traffic: 2,000 messages in and 1,000 out over 200 chats.
 
 use switchboard_tests::checker::Report;
-use switchboard_tests::harness::{Dice, Fleet, FleetOptions, StopMode, Traffic, until};
+use switchboard_tests::harness::{Dice, Fleet, FleetOptions, Load, StopMode, Traffic, until};
 use switchboard_tests::observer::boottime_ns;
-
-use crate::load::Load;
 
 /// Kills of each kind of process.
 const KILLS: usize = 10;
@@ -13,7 +11,8 @@ const SEED: u64 = 20_261_121;
 /// Runs the traffic while `breaking` breaks things; everything must hold.
 async fn under_traffic(name: &'static str, breaking: impl AsyncFnOnce(&mut Fleet, &Traffic)) -> Report {
     let options = FleetOptions { reply_delay_ms: 20, ..FleetOptions::new(name) };
-    let load = Load { chats: 200, messages: 2000, pause_ms: 20, replies: 1000, seed: SEED };
+    let load =
+        Load { chats: 200, messages: 2000, pause_ms: 20, replies: 1000, reply_each: 2, file_each: 0, seed: SEED };
     load.run(options, breaking).await.held(0).await
 }
 

@@ -21,7 +21,6 @@ mod handover;
 mod kills;
 mod lanes;
 mod limits;
-mod load;
 mod loader;
 mod media;
 mod metrics;
@@ -34,34 +33,14 @@ mod two_pages;
 mod webhook_floods;
 mod webhooks;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_tests::agent::{Agent, View};
-use switchboard_tests::harness::{Desk, Fleet};
-use tokio::sync::Semaphore;
+use switchboard_tests::harness::Fleet;
 
 /// Whether `./dev test --full` asks for the long runs.
 pub fn full() -> bool {
     std::env::var_os("SWITCHBOARD_TEST_FULL").is_some()
-}
-
-/// Opens a desk for each name; together they accept `replies`.
-pub fn desks(fleet: &Fleet, names: &[&str], replies: usize, seed: u64) -> Vec<Desk> {
-    let budget = Arc::new(Semaphore::new(replies));
-    names.iter().map(|name| Desk::open(fleet.agent(name, seed), budget.clone())).collect()
-}
-
-/// Waits until all desks are done; returns their agents, whose sessions stay open, and the replies.
-pub async fn finished(desks: Vec<Desk>) -> (Vec<Arc<Agent>>, u64) {
-    let mut agents = Vec::new();
-    let mut replies = 0;
-    for desk in desks {
-        let (agent, sent) = desk.finish().await;
-        agents.push(agent);
-        replies += sent;
-    }
-    (agents, replies)
 }
 
 /// A customer writes, the agent sees the chat wait and takes it; returns the chat.
@@ -76,9 +55,3 @@ pub async fn taken_chat(fleet: &Fleet, agent: &Agent, customer: i64, text: &str)
     agent.wait_until("the chat to be taken", Duration::from_secs(20), own).await.unwrap();
     chat
 }
-
-/// Everything a run with traffic both ways must have had to check.
-pub const ALL: &[&str] = &[
-    "LOG", "IN-1", "IN-2", "IN-3", "IN-4", "IN-5", "IN-6", "IN-7", "WS-1", "WS-2", "WS-3", "WS-4", "OUT-1", "OUT-2",
-    "OUT-3", "OUT-4", "OUT-6", "OUT-7", "OUT-8", "OUT-9", "OUT-14", "RC-1",
-];

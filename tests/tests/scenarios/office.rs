@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_tests::agent::View;
-use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
+use switchboard_tests::harness::{ALL, Fleet, FleetOptions, customer, until};
 
-use crate::{ALL, taken_chat};
+use crate::taken_chat;
 
 fn listed(fleet: &Fleet, arguments: &[&str]) -> Vec<Value> {
     let said = fleet.operate(&[&["outbox", "list", "support", "--json"], arguments].concat());

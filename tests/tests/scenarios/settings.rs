@@ -2,10 +2,9 @@
 //! active, a lost or doubled message, or a call over the limit.
 
 use serde_json::Value;
-use switchboard_tests::harness::{Backlog, Fleet, FleetOptions, customer, until};
+use switchboard_tests::harness::{Backlog, Fleet, FleetOptions, Load, customer, until};
 
 use crate::limits::{refused, to_each};
-use crate::load::Load;
 
 /// Waits until both connectors answer with `value` at `key`.
 async fn both_say(fleet: &Fleet, key: &str, value: &str) {
@@ -33,7 +32,8 @@ async fn operate(fleet: &Fleet, arguments: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_is_changed_and_shut_and_opened_while_it_serves() {
-    let load = Load { chats: 20, messages: 400, pause_ms: 50, replies: 150, seed: 20_261_121 };
+    let load =
+        Load { chats: 20, messages: 400, pause_ms: 50, replies: 150, reply_each: 2, file_each: 0, seed: 20_261_121 };
     let ran = load.run(FleetOptions::pair("settings"), async |fleet, traffic| {
         fleet.paired().await;
         let epoch = fleet.onlooker.lease().await.expect("a lease").epoch;

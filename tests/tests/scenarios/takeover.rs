@@ -1,10 +1,8 @@
 //! The active connector dies, and the standby takes over: 30 times under traffic, some of them together with the
 //! leader of ZooKeeper's servers; and without ZooKeeper at all.
 
-use switchboard_tests::harness::{Dice, Fleet, FleetOptions, SESSION_TIMEOUT_MS, lasting, until};
+use switchboard_tests::harness::{Dice, Fleet, FleetOptions, Load, Ran, SESSION_TIMEOUT_MS, lasting, until};
 use switchboard_tests::observer::boottime_ns;
-
-use crate::load::{Load, Ran};
 
 /// Kills under traffic. Each fifth takes ZooKeeper's leader along.
 const KILLS: u64 = 30;
@@ -15,7 +13,7 @@ const SEED: u64 = 20_261_121;
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_the_active_thirty_times() {
     let options = FleetOptions { zookeepers: 3, reply_delay_ms: 20, ..FleetOptions::pair("takeover") };
-    let load = Load { chats: 200, messages: 2500, pause_ms: 48, replies: 800, seed: SEED };
+    let load = Load { chats: 200, messages: 2500, pause_ms: 48, replies: 800, reply_each: 2, file_each: 0, seed: SEED };
     let mut ran = load
         .run(options, async |fleet, traffic| {
             let mut dice = Dice::new(SEED);
@@ -77,7 +75,7 @@ async fn quiet_takeover(ran: &mut Ran, n: usize) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn zookeeper_is_gone_and_the_active_dies() {
     let options = FleetOptions { reply_delay_ms: 20, ..FleetOptions::pair("takeover-without-zookeeper") };
-    let load = Load { chats: 100, messages: 900, pause_ms: 30, replies: 400, seed: SEED };
+    let load = Load { chats: 100, messages: 900, pause_ms: 30, replies: 400, reply_each: 2, file_each: 0, seed: SEED };
     let ran = load.run(options, async |fleet, traffic| {
         let mut witness = fleet.witness();
         let active = fleet.paired().await;

@@ -5,10 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::checker::Report;
-use switchboard_tests::harness::{Fleet, FleetOptions, StopMode, customer, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, Load, StopMode, customer, until};
 use switchboard_tests::observer::boottime_ns;
-
-use crate::load::Load;
 
 /// The webhook's secret after it was renewed.
 pub const SECOND_SECRET: &str = "another-secret-of-the-tests";
@@ -44,7 +42,8 @@ async fn registered(fleet: &Fleet, address: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_fails_when_either_connector_dies_behind_the_proxy() {
     let options = FleetOptions { webhook: true, proxy: true, ..FleetOptions::pair("webhook-kills") };
-    let load = Load { chats: 30, messages: 700, pause_ms: 15, replies: 60, seed: 20_261_122 };
+    let load =
+        Load { chats: 30, messages: 700, pause_ms: 15, replies: 60, reply_each: 2, file_each: 0, seed: 20_261_122 };
     let ran = load
         .run(options, async |fleet, _| {
             registered(fleet, &Fleet::webhook_at(&fleet.public_base())).await;
