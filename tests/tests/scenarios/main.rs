@@ -28,7 +28,6 @@ mod office;
 mod sabotage;
 mod service_manager;
 mod settings;
-mod takeover;
 mod two_pages;
 mod webhook_floods;
 mod webhooks;

@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tests", &["switchboard-common"]),
+    ("tests/chaos", &["switchboard-tests"]),
     ("tests/model", &[]),
     ("tests/simulators/telegram", &[]),
 ];
