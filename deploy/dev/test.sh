@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by ./dev: `./dev test`, on servers of its own under .dev/test.
+# Sourced by ./dev: `./dev test` and `./dev chaos`, on servers of their own under .dev/test.
 
 PASSED=0 FAILED=0 FAILURES=() TOLD=no
 heading() { printf '\n==== %s ====\n' "$*"; }
@@ -19,10 +19,11 @@ must() { # LABEL HINT COMMAND...
 # The same, counted like a test, and the rest goes on.
 check() { if must "$@"; then PASSED=$((PASSED + 1)); fi; }
 
-# Adds up what libtest says. A run without a result, or with a failure it does not count, is one failure.
+# Adds up what libtest says, or the battery in the same words.
+# A run without a result, or with a failure it does not count, is one failure.
 count() { # LABEL LOG CODE
   local passed failed
-  read -r passed failed < <(sed -nE 's/^test result: .* ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p' "$2" | awk '{p += $1; f += $2} END {print p + 0, f + 0}')
+  read -r passed failed < <(sed -nE 's/^(test|chaos) result: .* ([0-9]+) passed; ([0-9]+) failed.*/\2 \3/p' "$2" | awk '{p += $1; f += $2} END {print p + 0, f + 0}')
   if [ "$3" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
   if [ "$failed" != 0 ]; then FAILURES+=("$1: $failed failed ($(lasted $((SECONDS - JOB_START))), ${2#"$ROOT"/})"); fi
@@ -60,16 +61,21 @@ python_environment() {
   attend "a Python for the tests" "half a minute" || die_log "the Python packages of the tests could not be installed" "$log"
 }
 
+# What the scenarios start their servers and processes from.
+test_environment() {
+  rm -rf "$D/runs"
+  mkdir -p "$D/runs"
+  export SWITCHBOARD_TEST_PGBIN=$PGBIN SWITCHBOARD_TEST_ZKCP=$ZKCP SWITCHBOARD_TEST_DIR=$D/runs SWITCHBOARD_TEST_BIN=$D/bin/switchboard \
+    SWITCHBOARD_TEST_SIMULATOR=$D/bin/telegram-simulator SWITCHBOARD_CHROMIUM=$CHROMIUM SWITCHBOARD_HAPROXY=$HAPROXY \
+    SWITCHBOARD_NGINX=$NGINX RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+}
 test_servers() {
   step "a Postgres and a ZooKeeper for the tests"
-  rm -rf "$D/pg" "$D/zk" "$D/runs"
-  mkdir -p "$D/runs"
+  rm -rf "$D/pg" "$D/zk"
   PORTS[postgres]=25532 PORTS[zookeeper]=22281
   postgres_up
   zookeeper_up
-  export SWITCHBOARD_TEST_POSTGRES SWITCHBOARD_TEST_ZOOKEEPER SWITCHBOARD_TEST_PGBIN=$PGBIN SWITCHBOARD_TEST_ZKCP=$ZKCP \
-    SWITCHBOARD_TEST_DIR=$D/runs SWITCHBOARD_TEST_BIN=$D/bin/switchboard SWITCHBOARD_TEST_SIMULATOR=$D/bin/telegram-simulator \
-    SWITCHBOARD_CHROMIUM=$CHROMIUM SWITCHBOARD_HAPROXY=$HAPROXY SWITCHBOARD_NGINX=$NGINX RUST_BACKTRACE=${RUST_BACKTRACE:-1}
+  export SWITCHBOARD_TEST_POSTGRES SWITCHBOARD_TEST_ZOOKEEPER
   SWITCHBOARD_TEST_POSTGRES=postgresql://switchboard:$(cat "$D/secrets/pg-password")@127.0.0.1:$(port postgres)/postgres
   SWITCHBOARD_TEST_ZOOKEEPER=127.0.0.1:$(port zookeeper)
 }
@@ -83,7 +89,26 @@ build_faulty() {
   must build-faults "one minute after the tests' own build" cargo build --locked --workspace --bins --test tidy --features switchboard/faults || return 1
   keep switchboard "$D/bin"
   keep telegram-simulator "$D/bin"
+  keep chaos "$D/bin"
   exec 8>&-
+}
+
+# The battery of faults. Its report is kept beside what the runs leave.
+run_chaos() { # ARGUMENT...
+  mkdir -p "$ROOT/.dev/reports"
+  run_tests chaos "$ROOT" "$D/bin/chaos" --report "$ROOT/.dev/reports/chaos.json" "$@"
+}
+chaos_alone() {
+  lock "$D"
+  rm -rf "$D/log"
+  trap end_of_test EXIT
+  trap 'exit 130' INT TERM HUP
+  need test
+  build_faulty || { TOLD=yes; return; }
+  test_environment
+  run_chaos "$@"
+  echo "report: .dev/reports/chaos.json"
+  TOLD=yes
 }
 
 test_all() {
@@ -110,6 +135,7 @@ test_all() {
   must build-tests "from nothing about 5 min on two cores" sh -c 'cargo test --locked --workspace --no-run --message-format=json-render-diagnostics >"$1"' sh "$listing" || { TOLD=yes; return; }
   build_faulty || { TOLD=yes; return; }
   heading "servers"
+  test_environment
   test_servers
   python_environment
   test_executables "$listing" >"$D/log/executables.tsv"
@@ -124,6 +150,9 @@ test_all() {
     fi
     run_tests "$name" "$folder" "$path" "${arguments[@]}"
   done 7<"$D/log/executables.tsv"
+  # Scenarios of the battery may be named, too; `chaos` names all that belong to every run.
+  if [[ -z $filter || chaos == *"$filter"* ]]; then run_chaos
+  elif "$D/bin/chaos" --list | awk '{print $2}' | grep -F -- "$filter" >/dev/null; then run_chaos --only "$filter"; fi
   [ -n "$filter" ] || run_tests examples-in-docs "$ROOT" cargo test --locked --workspace --doc --no-fail-fast
   if [ -n "$filter" ] && [ $((PASSED + FAILED)) = 0 ]; then FAILED=$((FAILED + 1)) FAILURES+=("no test and no program of tests has a name with \`$filter\`"); fi
   TOLD=yes

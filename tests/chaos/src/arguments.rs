@@ -11,7 +11,7 @@ const USAGE: &str = "usage: chaos [--quick|--full] [--only NAME] [--seed N] [--r
 pub struct Arguments {
     /// How much.
     pub tier: Tier,
-    /// Only scenarios whose id is this, or whose name contains it.
+    /// Only scenarios whose id is one of these, or whose name contains one; commas between them.
     pub only: Option<String>,
     /// Which schedule.
     pub seed: u64,
@@ -44,7 +44,7 @@ impl Arguments {
     /// Whether a scenario was asked for: by name whichever its tier, else all of the tier.
     pub fn want(&self, id: &str, name: &str, quick: bool) -> bool {
         match &self.only {
-            Some(only) => id == only || name.contains(only.as_str()),
+            Some(only) => only.split(',').any(|only| id == only || name.contains(only)),
             None => quick || self.tier == Tier::Full,
         }
     }
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!((asked.tier, asked.seed), (Tier::Quick, 7));
         assert!(asked.want("F04", "freeze_the_active", false));
         assert!(!asked.want("F01", "kill_the_active", true));
-        let by_id = read("--only F01").unwrap();
+        let by_id = read("--only F02,F01").unwrap();
         assert!(by_id.want("F01", "kill_the_active", false) && !by_id.want("F010", "another", true));
     }
 

@@ -197,9 +197,11 @@ impl Battery {
         self.scenarios.is_empty() && self.sabotage.is_empty()
     }
 
-    /// Whether everything passed.
-    pub fn is_clean(&self) -> bool {
-        self.scenarios.iter().all(|line| line.pass) && self.sabotage.iter().all(|caught| caught.pass)
+    /// How many scenarios passed, and how many failed.
+    pub fn counts(&self) -> (usize, usize) {
+        let each = self.scenarios.iter().map(|line| line.pass).chain(self.sabotage.iter().map(|caught| caught.pass));
+        let (passed, failed): (Vec<bool>, Vec<bool>) = each.partition(|pass| *pass);
+        (passed.len(), failed.len())
     }
 
     /// Writes the report; whoever watches may read it after each scenario.

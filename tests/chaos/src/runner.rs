@@ -28,10 +28,12 @@ pub async fn run(arguments: &Arguments) -> Result<bool, String> {
         }
     }
     println!("{battery}");
+    let (passed, failed) = battery.counts();
+    println!("chaos result: {}. {passed} passed; {failed} failed", if failed == 0 { "ok" } else { "FAILED" });
     if battery.is_empty() {
         return Err("no scenario has such a name: --list names them".to_owned());
     }
-    Ok(battery.is_clean())
+    Ok(failed == 0)
 }
 
 /// Never panics: whatever the scenario asserted in vain is in its line.
