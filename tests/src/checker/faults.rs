@@ -42,7 +42,7 @@ pub enum Target<'a> {
     Platform,
     Postgres,
     Zookeeper,
-    /// No part of the way out: a chatserver, the loader, an agent.
+    /// No part of the way out: a chatserver, the loader, an agent, the proxy before them.
     Other,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Target<'a> {
             "platform" | "simulator" => Self::Platform,
             "postgres" => Self::Postgres,
             "zookeeper" => Self::Zookeeper,
-            "chatserver" | "loader" | "agent" => Self::Other,
+            "chatserver" | "loader" | "agent" | "proxy" => Self::Other,
             "connector" => {
                 let (account, number) = (words.next(), words.next());
                 let (number, peer) = match number.and_then(|number| number.split_once('-')) {

@@ -1,7 +1,8 @@
 //! A link that can be cut: a TCP proxy in the harness, between a process and what it talks to.
 //!
 //! A network that swallows packets is told from one that refuses connections, because programs meet them
-//! differently: the first is silence, the second an error at once.
+//! differently: the first is silence, the second an error at once. A link may also swallow one way only, be slow, or
+//! tear answers in the middle.
 
 use std::net::Ipv4Addr;
 
@@ -11,6 +12,8 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use super::lasting;
 
 /// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,38 @@ pub enum Passage {
     Silent,
     /// New ones are refused, old ones are reset.
     Refused,
+    /// One way only: what the client writes arrives, what the server answers does not. New connections are as old ones.
+    NoAnswers,
+    /// One way only: what the client writes does not arrive; new connections get nowhere.
+    NoRequests,
+    /// Whatever passes takes so many milliseconds, each way.
+    Late(u64),
+    /// Of an answer's first bytes half are passed on, then the connection is reset.
+    Torn,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Request,
+    Answer,
+}
+
+impl Passage {
+    /// Whether bytes that go this way stay where they are.
+    fn holds_back(self, way: Way) -> bool {
+        match self {
+            Self::Open | Self::Late(_) | Self::Torn => false,
+            Self::Silent | Self::Refused => true,
+            Self::NoAnswers => way == Way::Answer,
+            Self::NoRequests => way == Way::Request,
+        }
+    }
+
+    /// Whether somebody answers a new connection.
+    fn accepts(self) -> bool {
+        !self.holds_back(Way::Request)
+    }
 }
 
 /// A link that can be cut.
@@ -86,14 +121,14 @@ async fn keep(port: u16, target: u16, mut wish: watch::Receiver<Passage>, reach:
         let passage = *wish.borrow_and_update();
         match passage {
             Passage::Refused => listener = None,
-            Passage::Open | Passage::Silent => {
+            _ => {
                 listener.get_or_insert_with(|| bind(port).listen(1024).expect("the port is ours"));
             }
         }
         reach.send_replace(passage);
         let door = async {
             match &listener {
-                Some(listener) if passage == Passage::Open => listener.accept().await.ok(),
+                Some(listener) if passage.accepts() => listener.accept().await.ok(),
                 // In the kernel's queue of connections that nobody accepts, a silent link's clients wait.
                 _ => std::future::pending().await,
             }
@@ -118,7 +153,8 @@ async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage
     let carried = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
         let both = async {
-            tokio::try_join!(pump(from_client, to_server, wish.clone()), pump(from_server, to_client, wish)).is_ok()
+            let (requests, answers) = ((from_client, to_server), (from_server, to_client));
+            tokio::try_join!(pump(requests, Way::Request, wish.clone()), pump(answers, Way::Answer, wish)).is_ok()
         };
         tokio::select! {
             carried = both => carried,
@@ -133,14 +169,14 @@ async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage
 
 /// Carries one direction. An error ends the connection.
 async fn pump(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
+    (mut from, mut to): (ReadHalf<'_>, WriteHalf<'_>),
+    way: Way,
     mut wish: watch::Receiver<Passage>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let cut = *wish.borrow_and_update() != Passage::Open;
-        if cut && wish.wait_for(|now| *now == Passage::Open).await.is_ok() && is_given_up(from.as_ref()) {
+        let cut = wish.borrow_and_update().holds_back(way);
+        if cut && wish.wait_for(|now| !now.holds_back(way)).await.is_ok() && is_given_up(from.as_ref()) {
             return Err(std::io::ErrorKind::ConnectionAborted.into());
         }
         let read = tokio::select! {
@@ -151,6 +187,16 @@ async fn pump(
             },
             read = from.read(&mut buffer) => read?,
         };
+        let now = *wish.borrow();
+        match now {
+            Passage::Torn if way == Way::Answer && read > 0 => {
+                to.write_all(&buffer[..read / 2]).await?;
+                to.flush().await?;
+                return Err(std::io::ErrorKind::ConnectionReset.into());
+            }
+            Passage::Late(milliseconds) => lasting(milliseconds).await,
+            _ => {}
+        }
         if read == 0 {
             return to.shutdown().await;
         }
@@ -243,5 +289,56 @@ mod tests {
         cut.set(Passage::Open).await;
         let mut socket = TcpStream::connect(("127.0.0.1", cut.port())).await.expect("open again");
         assert_eq!(says(&mut socket, b"two").await.expect("open again"), b"two");
+    }
+
+    #[tokio::test]
+    async fn one_way_swallows_answers_or_requests() {
+        for passage in [Passage::NoAnswers, Passage::NoRequests] {
+            let mut cut = Cut::to(echo().await).await;
+            let mut socket = TcpStream::connect(("127.0.0.1", cut.port())).await.expect("open");
+            assert_eq!(says(&mut socket, b"one").await.expect("open"), b"one");
+            cut.set(passage).await;
+            let silence = tokio::time::timeout(std::time::Duration::from_millis(100), says(&mut socket, b"two")).await;
+            assert!(silence.is_err(), "{passage:?}");
+            cut.set(Passage::Open).await;
+            let mut heard = [0; 3];
+            socket.read_exact(&mut heard).await.expect("carried now");
+            assert_eq!(&heard, b"two", "{passage:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_swallowed_one_way_were_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mut cut = Cut::to(listener.local_addr().expect("bound").port()).await;
+        cut.set(Passage::NoAnswers).await;
+        let mut socket = TcpStream::connect(("127.0.0.1", cut.port())).await.expect("accepted");
+        socket.write_all(b"do it").await.expect("written");
+        let (mut server, _) = listener.accept().await.expect("carried");
+        let mut heard = [0; 5];
+        server.read_exact(&mut heard).await.expect("the request arrives");
+        assert_eq!(&heard, b"do it");
+    }
+
+    #[tokio::test]
+    async fn a_torn_answer_is_half_of_it_and_a_reset() {
+        let mut cut = Cut::to(echo().await).await;
+        let mut socket = TcpStream::connect(("127.0.0.1", cut.port())).await.expect("open");
+        cut.set(Passage::Torn).await;
+        socket.write_all(b"whole").await.expect("open");
+        let mut heard = Vec::new();
+        // The half may be lost with the reset.
+        let end = socket.read_to_end(&mut heard).await;
+        assert!(heard.len() <= 2 && (end.is_err() || !heard.is_empty()), "{heard:?} {end:?}");
+    }
+
+    #[tokio::test]
+    async fn a_slow_link_takes_its_time_each_way() {
+        let mut cut = Cut::to(echo().await).await;
+        let mut socket = TcpStream::connect(("127.0.0.1", cut.port())).await.expect("open");
+        cut.set(Passage::Late(60)).await;
+        let begun = std::time::Instant::now();
+        assert_eq!(says(&mut socket, b"slow").await.expect("open"), b"slow");
+        assert!(begun.elapsed() >= std::time::Duration::from_millis(120));
     }
 }

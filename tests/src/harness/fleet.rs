@@ -75,11 +75,17 @@ impl Fleet {
         let postgres = Postgres::start(&settings, &dir);
         let zookeeper = ZooKeeper::start(&settings, &dir, options.zookeepers, options.cuts).await;
         let platform_port = free_port();
+        let chat_ports: Vec<u16> = (0..options.chatservers).map(|_| free_port()).collect();
+        let public_ports: Vec<u16> = (0..options.connectors).map(|_| free_port()).collect();
         let links = match options.cuts {
-            true => Some(Links::between(&options, &postgres, &zookeeper, platform_port).await),
+            true => {
+                let ports = (public_ports.as_slice(), chat_ports.as_slice());
+                Some(Links::between(&options, &postgres, &zookeeper, platform_port, ports).await)
+            }
             false => None,
         };
-        let surroundings = |number| links.as_ref().map(|links| links.surroundings(number)).unwrap_or_default();
+        let surroundings =
+            |number| links.as_ref().map(|links| links.surroundings(number, options.roles)).unwrap_or_default();
         let nemesis = WriteLog::create(&dir.join("nemesis.jsonl")).expect("a fresh run");
         nemesis.write_clock();
         let mut fleet = Self {
@@ -93,8 +99,8 @@ impl Fleet {
             crash_witness: dir.join("crash-witness"),
             connectors: (0..options.connectors).map(|_| None).collect(),
             admin_ports: (0..options.connectors + options.chatservers).map(|_| free_port()).collect(),
-            chat_ports: (0..options.chatservers).map(|_| free_port()).collect(),
-            public_ports: (0..options.connectors).map(|_| free_port()).collect(),
+            chat_ports,
+            public_ports,
             proxy_port: free_port(),
             loader_port: free_port(),
             desk_port: free_port(),
@@ -230,6 +236,9 @@ impl Fleet {
         let (admin, port) = (self.admin_ports[self.connectors.len() + number], self.chat_ports[number]);
         let name = format!("cs{number}");
         let mut command = self.command_of("chatserver");
+        if let Some(links) = &self.links {
+            command.envs(links.chatserver_surroundings(number, self.options.roles));
+        }
         command.envs(environment.iter().copied());
         command.args(["chatserver", "--name", &name, "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
@@ -275,7 +284,17 @@ impl Fleet {
         self.faults
     }
 
-    /// Addresses of the agents' websockets.
+    /// The way that agents take to their websockets: by the proxy or the links, where there are any.
+    pub fn agents_way(&self) -> Vec<String> {
+        let ports = match (&self.links, self.options.proxy) {
+            (_, true) => vec![self.proxy_port],
+            (Some(links), false) => links.agent_ports(),
+            (None, false) => self.chat_ports.clone(),
+        };
+        ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
+    }
+
+    /// Addresses of the chatservers' websockets.
     pub fn websockets(&self) -> Vec<String> {
         self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
     }
@@ -312,7 +331,7 @@ impl Fleet {
     pub fn agent(&self, name: &str, seed: u64) -> Agent {
         let token = self.operate(&["token", "--agent", name]);
         let options =
-            AgentOptions { seed, ..AgentOptions::new(name, &token, self.websockets(), self.agents_log.clone()) };
+            AgentOptions { seed, ..AgentOptions::new(name, &token, self.agents_way(), self.agents_log.clone()) };
         Agent::spawn(options)
     }
 

@@ -24,9 +24,11 @@ impl Fleet {
     }
 
     pub(super) async fn start_proxy(&mut self) {
+        let ways = self.links.as_ref().map(|links| (links.front_ports(), links.agent_ports()));
+        let (connectors, chatservers) = ways.unwrap_or_else(|| (self.public_ports.clone(), self.chat_ports.clone()));
         let behind = Behind {
-            accounts: [(ACCOUNT.to_owned(), self.public_ports.clone())].into(),
-            chatservers: self.chat_ports.clone(),
+            accounts: [(ACCOUNT.to_owned(), connectors)].into(),
+            chatservers,
             loaders: self.loader.iter().map(|_| self.loader_port).collect(),
         };
         let proxy = Proxy::start(&self.dir, &self.settings.haproxy, self.proxy_port, &behind).await;

@@ -138,6 +138,28 @@ impl ZooKeeper {
         self.servers[number].process = None;
     }
 
+    /// A server's process, to be frozen.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn process(&self, number: usize) -> &Process {
+        self.servers[number].process.as_ref().expect("the server was started")
+    }
+
+    /// Throws away what the killed servers remember.
+    ///
+    /// # Panics
+    ///
+    /// When one still runs.
+    pub fn wipe(&mut self) {
+        for server in &self.servers {
+            assert!(server.process.is_none(), "a server that runs is not wiped");
+            std::fs::remove_dir_all(server.dir.join("data")).expect("the run's folder can be written");
+        }
+        (0..self.servers.len()).for_each(|number| self.configure(number));
+    }
+
     /// The server of three that leads the others.
     pub async fn leader(&self) -> usize {
         until("a leader among the ZooKeeper servers", 30, async || {
@@ -165,6 +187,17 @@ impl ZooKeeper {
             concerned += 1;
         }
         assert!(concerned > 0, "the servers were started without links");
+    }
+
+    /// Cuts one way only: what a server says to the others, or with `heard` what they say to it.
+    pub async fn isolate_one_way(&mut self, number: usize, heard: bool) {
+        for link in self.links.iter_mut().filter(|link| link.from == number || link.to == number) {
+            // Of a connection that it opened itself, what it says are the requests.
+            let passage = if (link.from == number) != heard { Passage::NoRequests } else { Passage::NoAnswers };
+            for way in &mut link.ways {
+                way.set(passage).await;
+            }
+        }
     }
 }
 
