@@ -30,6 +30,10 @@ use crate::service::addresses::{Addresses, Held};
 /// Longest head of a request, in bytes.
 const HEAD_BYTES: usize = 16 * 1024;
 
+/// The kernel takes this much beyond what is on its way to the reader. Left alone it takes megabytes, and then nothing for as
+/// long as a slow reader needs for them, who would pass for one that takes nothing.
+const UNSENT_BYTES: u32 = 128 * 1024;
+
 /// Bounds of one listener.
 #[derive(Clone)]
 pub struct HttpLimits {
@@ -99,6 +103,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
         // An answer is one small frame: without this it may wait for the acknowledgement of the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
+        }
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
+            tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
         }
         let stream = Counted { stream: Patient::new(stream, limits.taken_within), _permit: permit, _held: held };
         under_way.spawn(connection(stream, peer, service.clone(), limits.head_within, shutdown.clone()));

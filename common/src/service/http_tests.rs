@@ -5,6 +5,7 @@ use std::time::Instant;
 use axum::Extension;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::sync::Notify;
 
 use super::*;
@@ -12,6 +13,9 @@ use crate::service::addresses::ClientAddress;
 use crate::service::config::Config;
 
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// More than any socket holds back.
+const LARGE: usize = 24 << 20;
 
 struct Server {
     address: SocketAddr,
@@ -34,7 +38,9 @@ async fn start(change: impl FnOnce(&mut Public, &mut HttpLimits)) -> Server {
         "slow\n"
     };
     let peer = |Extension(ClientAddress(address)): Extension<ClientAddress>| async move { address.to_string() };
-    let router = limits.addresses.limited(Router::new().route("/peer", get(peer)).route("/slow", get(slow)));
+    let large = || async { vec![b'x'; LARGE] };
+    let routes = Router::new().route("/peer", get(peer)).route("/slow", get(slow)).route("/large", get(large));
+    let router = limits.addresses.limited(routes);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
     let ending = shutdown.clone();
@@ -169,6 +175,28 @@ async fn every_answer_has_the_headers_of_an_answer_to_strangers() {
         want.sort_unstable();
         assert_eq!(headers, want, "{request}");
     }
+    server.stop().await;
+}
+
+/// Left alone the kernel takes so much at first that nothing more is taken from us for a long time, while the reader reads on.
+#[tokio::test]
+async fn whoever_reads_slowly_is_not_one_who_takes_nothing() {
+    let within = Duration::from_millis(1500);
+    let server = start(|_, limits| limits.taken_within = within).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let mut stream = socket.connect(server.address).await.unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").await.unwrap();
+    let (begun, mut got, mut again) = (Instant::now(), 0, tokio::time::interval(Duration::from_millis(20)));
+    while begun.elapsed() < 2 * within {
+        again.tick().await;
+        let mut some = [0; 4096];
+        let read = stream.read(&mut some).await.unwrap();
+        assert!(read > 0, "cut after {got} bytes");
+        got += read;
+    }
+    assert!(got < LARGE / 4, "it was slow");
+    assert!(got + rest(stream).await.len() > LARGE, "all of it came");
     server.stop().await;
 }
 

@@ -146,7 +146,7 @@ async fn good_as_it_is(fleet: &Fleet, street: &Street, link: &str, file: &str) {
     }
 }
 
-/// Who reads at a trickle holds no connection to the database, and others are served meanwhile.
+/// Who reads at a trickle, behind the proxy or not, holds no connection to the database, and others are served meanwhile.
 async fn slow_readers(fleet: &Fleet, street: &Street) {
     let bytes: Vec<u8> = (0..LARGE as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let anna = fleet.file_client("anna");
@@ -154,8 +154,9 @@ async fn slow_readers(fleet: &Fleet, street: &Street) {
     let small = anna.put(&street.base, "small", "small.bin", "application/octet-stream", b"small").await.file();
     let end = Instant::now() + Duration::from_secs(if full() { 300 } else { 5 });
     let readers: Vec<_> = (0..SLOW_READERS)
-        .map(|_| {
-            let (address, bytes) = (street.base.replace("http://", ""), bytes.clone());
+        .map(|number| {
+            let base = if number % 2 == 0 { &street.base } else { &fleet.connector_bases()[0] };
+            let (address, bytes) = (base.replace("http://", ""), bytes.clone());
             let head = format!(
                 "GET /files/support/{large} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
                 street.anna
