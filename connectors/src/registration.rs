@@ -89,7 +89,7 @@ impl Registration {
         let info = self.exchange(async |by| self.now.platform.webhook_info(by).await).await?;
         let elsewhere = info.url != url;
         if elsewhere && !info.url.is_empty() {
-            tracing::error!(to = place(&info.url), "updates of this account are delivered elsewhere: taking them back");
+            tracing::error!(to = info.place(), "updates of this account are delivered elsewhere: taking them back");
         }
         let refused = info.refused_at.filter(|at| known.refused_at != Some(*at));
         let renewed = match &known.given {
@@ -125,7 +125,7 @@ impl Registration {
             } else {
                 *removed = Some(Instant::now());
                 tracing::error!(
-                    to = place(&info.url),
+                    to = info.place(),
                     waiting = info.pending,
                     "a webhook that is not ours takes this account's updates: removing it; whoever set it knows the token"
                 );
@@ -144,15 +144,5 @@ impl Registration {
                 REFUSED
             }
         }
-    }
-}
-
-/// Scheme and host of an address: the rest may hold a secret.
-fn place(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |at| at + 3);
-    let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
-    match url[host..end].rfind('@') {
-        Some(at) => &url[host + at + 1..end],
-        None => &url[..end],
     }
 }

@@ -80,12 +80,17 @@ pub(crate) fn open(account: Account, outside: &Outside) -> anyhow::Result<InForc
     let opened = spec.open(&account.settings, Http::through(&outside.proxy)?)?;
     let Opened { platform, capabilities, receive, secrets } = opened;
     let base = outside.public_url.trim_end_matches('/');
-    let webhook_url = (!base.is_empty()).then(|| format!("{base}/webhooks/{}/{}", account.name, account.platform));
+    let webhook_url = (!base.is_empty()).then(|| format!("{base}{}", webhook_path(&account)));
     anyhow::ensure!(
         receive == Receive::Poll || webhook_url.is_some(),
         "receive=webhook needs connector.public_url, under which the platform finds us"
     );
     Ok(InForce { account, platform, capabilities, receive, webhook_url, secrets })
+}
+
+/// Where an account's webhooks are, behind the address of the reverse proxy.
+pub fn webhook_path(account: &Account) -> String {
+    format!("/webhooks/{}/{}", account.name, account.platform)
 }
 
 fn show(health: &Health, account: &Account) {

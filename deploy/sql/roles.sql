@@ -62,5 +62,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO switchboard_operator;
 GRANT INSERT ON account, account_lease, agent, agent_queue, queue, feed, audit TO switchboard_operator;
 GRANT UPDATE ON account, account_lease, agent, feed, chat, outbox, quarantine TO switchboard_operator;
 GRANT DELETE ON agent_queue TO switchboard_operator;
+-- A doctor's question is counted by the next connector's limits.
+GRANT INSERT, UPDATE ON exchange TO switchboard_operator;
 GRANT INSERT ON history, feed_entry, inbox, pending, file TO switchboard_operator;
 GRANT pg_read_all_stats TO switchboard_operator;

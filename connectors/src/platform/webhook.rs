@@ -47,6 +47,23 @@ pub struct WebhookInfo {
     pub pending: u64,
     /// What it says of the last delivery that failed.
     pub last_error: Option<String>,
+    /// When that was, seconds of the epoch.
+    pub failed_at: Option<i64>,
     /// When we last refused one as forged, seconds of the epoch: perhaps it has another secret than we.
     pub refused_at: Option<i64>,
+    /// It believes a certificate that somebody gave it, and no other. We give it none.
+    pub own_certificate: bool,
+}
+
+impl WebhookInfo {
+    /// Scheme and host of where it delivers: the rest may hold a secret.
+    pub fn place(&self) -> &str {
+        let url = self.url.as_str();
+        let host = url.find("://").map_or(0, |at| at + 3);
+        let end = url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at);
+        match url[host..end].rfind('@') {
+            Some(at) => &url[host + at + 1..end],
+            None => &url[..end],
+        }
+    }
 }

@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
-use serde_json::Value;
-use switchboard_tests::harness::{Fleet, FleetOptions};
+use serde_json::{Value, json};
+use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::webhooks::{deliveries, registered};
 
 /// What the doctor found, and whether it was satisfied.
 fn doctor(fleet: &Fleet, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, Vec<Value>) {
@@ -113,4 +115,40 @@ async fn a_doctor_names_a_proxy_that_strips_the_upgrade() {
 
     let nobody = "http://127.0.0.1:1";
     assert!(bad(&doctor(&fleet, &["--public-url", nobody], &[]).1)[0].contains("cannot be fetched"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_asks_the_platform_where_it_delivers() {
+    let options = FleetOptions { webhook: true, chatservers: 1, ..FleetOptions::new("doctor-webhook") };
+    let mut fleet = Fleet::start(options).await;
+    let own = Fleet::webhook_at(&fleet.public_base());
+    registered(&fleet, &own).await;
+    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
+    let said = |found: &[Value], words: &str| found.iter().any(|one| one["what"].as_str().unwrap().contains(words));
+    assert!(satisfied && said(&found, "updates are delivered to http://127.0.0.1"), "{found:#?}");
+    assert_eq!(fleet.onlooker.number("SELECT max(cost)::bigint FROM exchange").await, Some(2), "it was noted");
+    let elsewhere = "https://elsewhere.example/hook?key=hunter2";
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    let found = doctor(&fleet, &["--account", "support"], &[]).1;
+    only_bad(&found, &["delivered elsewhere, to https://elsewhere.example ", "get a new one"]);
+
+    // With another secret our own address refuses what is brought.
+    fleet.platform.order("set_webhook", json!({"url": own, "secret_token": "guessed-by-a-stranger"})).await;
+    fleet.platform.message(customer(1), "who is there? [[d1]]").await;
+    until("it to be refused", 10, async || {
+        deliveries(&fleet).iter().any(|(_, status)| *status == Some(401)).then_some(())
+    })
+    .await;
+    only_bad(&doctor(&fleet, &["--account", "support"], &[]).1, &["a delivery failed", "401", "webhook_secret"]);
+    fleet.platform.order("set_webhook", json!({"url": ""})).await;
+    only_bad(&doctor(&fleet, &["--account", "support"], &[]).1, &["no webhook is set", "connector --account support"]);
+
+    fleet.operate(&["account", "set", "support", "receive=poll"]);
+    until("it to be polled", 20, async || (fleet.platform.state().await["queue"]["waiting"] == 0).then_some(())).await;
+    assert!(said(&doctor(&fleet, &["--account", "support"], &[]).1, "so polls are answered"));
+    // A running connector would remove it.
+    fleet.kill_connector(0);
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    let polls = bad(&doctor(&fleet, &["--account", "support"], &[]).1);
+    assert!(polls.iter().any(|words| words.contains("409") && words.contains("elsewhere.example")), "{polls:#?}");
 }

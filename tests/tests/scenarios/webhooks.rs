@@ -32,7 +32,8 @@ fn calls(fleet: &Fleet, method: &str) -> usize {
     events.filter(|event| event["ev"] == "call" && event["method"] == method && event["applied"] == true).count()
 }
 
-async fn registered(fleet: &Fleet, address: &str) {
+/// Waits until the platform delivers to an address.
+pub async fn registered(fleet: &Fleet, address: &str) {
     until("the webhook to be registered", 20, async || {
         (fleet.platform.state().await["webhook"].as_str()? == address).then_some(())
     })

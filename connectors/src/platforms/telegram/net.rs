@@ -120,7 +120,9 @@ impl Telegram {
             as_wanted: told.allowed_updates == wanted,
             pending: told.pending_update_count,
             last_error: told.last_error_message.map(|said| plain(&said)),
+            failed_at: told.last_error_date,
             refused_at: told.last_error_date.filter(|_| refused),
+            own_certificate: told.has_custom_certificate,
         })
     }
 

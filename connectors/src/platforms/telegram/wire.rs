@@ -51,6 +51,8 @@ pub(super) struct SentMessage {
 pub(super) struct WebhookTold {
     pub url: String,
     #[serde(default)]
+    pub has_custom_certificate: bool,
+    #[serde(default)]
     pub pending_update_count: u64,
     pub last_error_date: Option<i64>,
     pub last_error_message: Option<String>,

@@ -5,6 +5,7 @@ mod certificate;
 mod host;
 mod postgres;
 mod proxy;
+mod webhook;
 mod zookeeper;
 
 use serde_json::{Value, json};
