@@ -23,6 +23,24 @@ pub fn shown_after_ms(run: &Path) -> Vec<u64> {
     after
 }
 
+/// How many calls began between two moments of the observers' clock.
+pub fn calls_between(run: &Path, from: i64, to: i64) -> usize {
+    let mut calls = 0;
+    each_line(&run.join("mock.jsonl"), "\"call_open\"", |event| {
+        calls += usize::from(event["t_first"].as_i64().is_some_and(|at| (from..to).contains(&at)));
+    });
+    calls
+}
+
+/// Each request to a webhook: its key, its answer's status.
+pub fn deliveries(run: &Path) -> Vec<(String, Option<i64>)> {
+    let mut found = Vec::new();
+    each_line(&run.join("mock.jsonl"), "\"delivery\"", |event| {
+        found.push((event["key"].as_str().unwrap_or_default().to_owned(), event["status"].as_i64()));
+    });
+    found
+}
+
 /// Looks at each line of a log that holds `word`.
 pub fn each_line(path: &Path, word: &str, mut look: impl FnMut(&Value)) {
     let text = std::fs::read_to_string(path).unwrap_or_default();

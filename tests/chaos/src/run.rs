@@ -41,6 +41,8 @@ pub struct Run {
     pub tier: Tier,
     /// The desks' agents, once all is at rest.
     pub agents: Vec<Arc<Agent>>,
+    /// Further agents who stay to the end.
+    pub guests: Vec<Arc<Agent>>,
     /// What the checker shall demand; the usual, until the scenario changes it.
     pub expected: Expectations,
     /// Calls that may be written after their tenure: one for each freeze.
@@ -73,6 +75,7 @@ impl Run {
             dice: Dice::new(seed),
             tier,
             agents: Vec::new(),
+            guests: Vec::new(),
             expected: fleet.expectations().require(ALL),
             stale_allowed: 0,
             more_in: 0,
@@ -137,7 +140,7 @@ impl Run {
 
     /// Waits until nothing is on its way.
     pub async fn rest(&self) {
-        let onlookers: Vec<_> = self.agents.iter().map(AsRef::as_ref).collect();
+        let onlookers: Vec<_> = self.agents.iter().chain(&self.guests).map(AsRef::as_ref).collect();
         self.fleet.rest(&onlookers, REST_S).await;
     }
 

@@ -5,6 +5,8 @@
 //! tear answers in the middle.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,6 +67,7 @@ pub struct Cut {
     port: u16,
     wanted: watch::Sender<Passage>,
     reached: watch::Receiver<Passage>,
+    obstructed: Arc<AtomicU64>,
     task: JoinHandle<()>,
     /// Bound and never listening: nobody else gets the port while connections are refused.
     _reserved: TcpSocket,
@@ -81,14 +84,20 @@ impl Cut {
         let port = reserved.local_addr().expect("bound").port();
         let (wanted, wish) = watch::channel(Passage::Open);
         let (reach, mut reached) = watch::channel(Passage::Refused);
-        let task = tokio::spawn(keep(port, target, wish, reach));
+        let obstructed = Arc::<AtomicU64>::default();
+        let task = tokio::spawn(keep(port, target, wish, reach, obstructed.clone()));
         reached.wait_for(|now| *now == Passage::Open).await.expect("the link stands");
-        Self { port, wanted, reached, task, _reserved: reserved }
+        Self { port, wanted, reached, obstructed, task, _reserved: reserved }
     }
 
     /// Where to connect instead.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// How often it held back, reset, tore or delayed something: whoever cut it knows by this that it was in use.
+    pub fn obstructed(&self) -> u64 {
+        self.obstructed.load(Ordering::Relaxed)
     }
 
     /// Changes what becomes of connections; it is in force when this returns.
@@ -115,7 +124,13 @@ fn bind(port: u16) -> TcpSocket {
     socket
 }
 
-async fn keep(port: u16, target: u16, mut wish: watch::Receiver<Passage>, reach: watch::Sender<Passage>) {
+async fn keep(
+    port: u16,
+    target: u16,
+    mut wish: watch::Receiver<Passage>,
+    reach: watch::Sender<Passage>,
+    obstructed: Arc<AtomicU64>,
+) {
     let mut listener: Option<TcpListener> = None;
     loop {
         let passage = *wish.borrow_and_update();
@@ -136,14 +151,14 @@ async fn keep(port: u16, target: u16, mut wish: watch::Receiver<Passage>, reach:
         tokio::select! {
             changed = wish.changed() => if changed.is_err() { return },
             accepted = door => if let Some((client, _)) = accepted {
-                tokio::spawn(carry(client, target, wish.clone()));
+                tokio::spawn(carry(client, target, wish.clone(), obstructed.clone()));
             },
         }
     }
 }
 
 /// One connection, until either side ends it or the link refuses connections.
-async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage>) {
+async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage>, obstructed: Arc<AtomicU64>) {
     if is_given_up(&client) {
         return;
     }
@@ -154,11 +169,15 @@ async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
         let both = async {
             let (requests, answers) = ((from_client, to_server), (from_server, to_client));
-            tokio::try_join!(pump(requests, Way::Request, wish.clone()), pump(answers, Way::Answer, wish)).is_ok()
+            let pump = |ends, way| pump(ends, way, wish.clone(), &obstructed);
+            tokio::try_join!(pump(requests, Way::Request), pump(answers, Way::Answer)).is_ok()
         };
         tokio::select! {
             carried = both => carried,
-            _ = refusal.wait_for(|now| *now == Passage::Refused) => false,
+            _ = refusal.wait_for(|now| *now == Passage::Refused) => {
+                obstructed.fetch_add(1, Ordering::Relaxed);
+                false
+            }
         }
     };
     if !carried {
@@ -172,12 +191,20 @@ async fn pump(
     (mut from, mut to): (ReadHalf<'_>, WriteHalf<'_>),
     way: Way,
     mut wish: watch::Receiver<Passage>,
+    obstructed: &AtomicU64,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let cut = wish.borrow_and_update().holds_back(way);
-        if cut && wish.wait_for(|now| !now.holds_back(way)).await.is_ok() && is_given_up(from.as_ref()) {
-            return Err(std::io::ErrorKind::ConnectionAborted.into());
+        if wish.borrow_and_update().holds_back(way) {
+            let waits = tokio::select! {
+                _ = wish.wait_for(|now| !now.holds_back(way)) => false,
+                waits = from.peek(&mut buffer[..1]) => waits.is_ok_and(|bytes| bytes > 0),
+            };
+            obstructed.fetch_add(u64::from(waits), Ordering::Relaxed);
+            let _ = wish.wait_for(|now| !now.holds_back(way)).await;
+            if is_given_up(from.as_ref()) {
+                return Err(std::io::ErrorKind::ConnectionAborted.into());
+            }
         }
         let read = tokio::select! {
             biased;
@@ -188,6 +215,9 @@ async fn pump(
             read = from.read(&mut buffer) => read?,
         };
         let now = *wish.borrow();
+        if read > 0 && matches!(now, Passage::Late(_) | Passage::Torn) {
+            obstructed.fetch_add(1, Ordering::Relaxed);
+        }
         match now {
             Passage::Torn if way == Way::Answer && read > 0 => {
                 to.write_all(&buffer[..read / 2]).await?;

@@ -294,6 +294,11 @@ impl Fleet {
         ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()
     }
 
+    /// Where a chatserver listens.
+    pub fn chat_port(&self, number: usize) -> u16 {
+        self.chat_ports[number]
+    }
+
     /// Addresses of the chatservers' websockets.
     pub fn websockets(&self) -> Vec<String> {
         self.chat_ports.iter().map(|port| format!("ws://127.0.0.1:{port}/v1/agent")).collect()

@@ -151,6 +151,11 @@ impl Fleet {
         }
     }
 
+    /// How often a link held something back so far.
+    pub fn obstructed(&mut self, link: Link) -> u64 {
+        self.link(link).obstructed()
+    }
+
     fn link(&mut self, link: Link) -> &mut Cut {
         self.links.as_mut().expect("the fleet was started with links").cut(link)
     }

@@ -55,6 +55,27 @@ impl Fleet {
         .await;
     }
 
+    /// What the proxy said of a server (`chatservers/s0`, `webhooks_support/s1`): how often that it is away.
+    pub fn proxy_missed(&self, server: &str) -> usize {
+        let log = std::fs::read_to_string(self.dir.join("haproxy.log")).unwrap_or_default();
+        // Each word is logged twice, as a warning and as a line of the log.
+        let said = format!("Server {server} is DOWN");
+        log.lines().filter(|line| line.contains(&said) && !line.starts_with('[')).count()
+    }
+
+    /// kill -9 of the loader and its restart once `seen` is over, written down.
+    ///
+    /// # Panics
+    ///
+    /// When the fleet has none.
+    pub async fn kill_loader(&mut self, seen: impl AsyncFnOnce(&Self)) {
+        let begun = crate::observer::boottime_ns();
+        self.loader.as_mut().expect("the fleet has a loader").kill();
+        seen(self).await;
+        self.start_loader().await;
+        self.fault("kill", "loader", begun);
+    }
+
     /// An agent's way to the account's files; all clients of a run share one log.
     pub fn file_client(&self, agent: &str) -> FileClient {
         let log = self.files_log.get_or_init(|| WriteLog::create(&self.dir.join("file.jsonl")).expect("a fresh run"));

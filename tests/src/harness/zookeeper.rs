@@ -189,6 +189,11 @@ impl ZooKeeper {
         assert!(concerned > 0, "the servers were started without links");
     }
 
+    /// How often the links between the servers held something back so far.
+    pub fn obstructed(&self) -> u64 {
+        self.links.iter().flat_map(|link| &link.ways).map(Cut::obstructed).sum()
+    }
+
     /// Cuts one way only: what a server says to the others, or with `heard` what they say to it.
     pub async fn isolate_one_way(&mut self, number: usize, heard: bool) {
         for link in self.links.iter_mut().filter(|link| link.from == number || link.to == number) {
