@@ -16,6 +16,16 @@ pub enum Sabotage {
     ResendOnTimeout,
     /// Never looks at the tables without a ring: breaks P6.
     NoSweep,
+    /// Calls a send of unknown fate failed: breaks P3.
+    FailOnTimeout,
+    /// Acknowledges what was stored before without writing anything: breaks P1 when a standby takes over.
+    AckRepeatUnwritten,
+    /// Whoever says something of a part last is believed: breaks the order of its states.
+    LastWriteWins,
+    /// Numbers of feeds are given out before the transaction, as a sequence does: breaks P6.
+    SerialCursor,
+    /// Reads feeds from a standby of Postgres: breaks P6.
+    CursorFromStandby,
     /// Reads the epoch without a lock and claims in another statement: breaks P4.
     FenceUnlocked,
     /// Sends for as long as ZooKeeper seems to call it the first in line, whatever the epoch: breaks P4.
@@ -36,6 +46,11 @@ impl Sabotage {
             Self::AckBeforeCommit => "ack_before_commit",
             Self::ResendOnTimeout => "resend_on_timeout",
             Self::NoSweep => "no_sweep",
+            Self::FailOnTimeout => "fail_on_timeout",
+            Self::AckRepeatUnwritten => "ack_repeat_unwritten",
+            Self::LastWriteWins => "last_write_wins",
+            Self::SerialCursor => "serial_cursor",
+            Self::CursorFromStandby => "cursor_from_standby",
             Self::FenceUnlocked => "fence_unlocked",
             Self::PermissionByZooKeeper => "permission_by_zookeeper",
             Self::BurstLimiter => "burst_limiter",
@@ -46,83 +61,11 @@ impl Sabotage {
 }
 
 #[cfg(not(feature = "faults"))]
-mod off {
-    /// A place where a test may kill the process; nothing in a release.
-    #[inline(always)]
-    pub fn point(_name: &'static str) {}
+mod off;
+#[cfg(feature = "faults")]
+mod on;
 
-    /// Whether the environment names this point; never in a release.
-    #[inline(always)]
-    pub fn armed(_name: &'static str) -> bool {
-        false
-    }
-
-    /// Whether a known bug is switched on; never in a release.
-    #[inline(always)]
-    pub fn sabotaged(_which: super::Sabotage) -> bool {
-        false
-    }
-}
 #[cfg(not(feature = "faults"))]
-pub use off::{armed, point, sabotaged};
-
+pub use off::{armed, due, during, point, sabotaged, soon, torn};
 #[cfg(feature = "faults")]
-mod on {
-    use std::sync::LazyLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    struct Crash {
-        name: String,
-        at: u64,
-        stop: bool,
-    }
-
-    // Read here and not in `service::config`: these are no options of the product.
-    #[allow(clippy::disallowed_methods)]
-    fn variable(name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    static CRASH: LazyLock<Option<Crash>> = LazyLock::new(|| {
-        let text = variable("SWITCHBOARD_CRASH_AT")?;
-        let (name, at) = text.split_once(':').unwrap_or((&text, "1"));
-        let stop = variable("SWITCHBOARD_CRASH_HOW").is_some_and(|how| how == "stop");
-        Some(Crash { name: name.to_owned(), at: at.parse().expect("SWITCHBOARD_CRASH_AT is NAME:N"), stop })
-    });
-    static HITS: AtomicU64 = AtomicU64::new(0);
-    static SABOTAGE: LazyLock<Vec<String>> = LazyLock::new(|| {
-        variable("SWITCHBOARD_SABOTAGE").map(|v| v.split(',').map(str::to_owned).collect()).unwrap_or_default()
-    });
-
-    /// Whether the environment names this point.
-    pub fn armed(name: &'static str) -> bool {
-        CRASH.as_ref().is_some_and(|crash| crash.name == name)
-    }
-
-    /// Kills or stops the process here when the environment says so.
-    pub fn point(name: &'static str) {
-        let Some(crash) = CRASH.as_ref().filter(|c| c.name == name) else { return };
-        if HITS.fetch_add(1, Ordering::SeqCst) + 1 != crash.at {
-            return;
-        }
-        if let Some(witness) = variable("SWITCHBOARD_CRASH_WITNESS") {
-            std::fs::write(witness, format!("{name}:{}\n", crash.at)).expect("the witness file can be written");
-        }
-        let own = rustix::process::getpid();
-        if crash.stop {
-            rustix::process::kill_process(own, rustix::process::Signal::STOP).expect("kill -STOP");
-            // Another thread may be the one to take the signal: this one must not run on until all are stopped.
-            std::thread::sleep(std::time::Duration::from_millis(200));
-            return;
-        }
-        rustix::process::kill_process(own, rustix::process::Signal::KILL).expect("kill -9");
-        unreachable!("a killed process does not go on");
-    }
-
-    /// Whether a known bug is switched on.
-    pub fn sabotaged(which: super::Sabotage) -> bool {
-        SABOTAGE.iter().any(|name| name == which.name())
-    }
-}
-#[cfg(feature = "faults")]
-pub use on::{armed, point, sabotaged};
+pub use on::{armed, due, during, point, sabotaged, soon, torn};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use switchboard_common::faults::{armed, point};
+use switchboard_common::faults::{armed, during, point};
 use switchboard_common::service::clock::Moment;
 
 pub use download::{Download, DownloadError};
@@ -148,8 +148,13 @@ impl Http {
         deadline: &Deadline,
         written: &AtomicBool,
     ) -> Result<HttpAnswer, HttpError> {
+        let claimed = deadline.is_of_a_claim();
         let exchange = async {
-            let response = request.send().await?;
+            // The whole request is out, the answer is not here, nothing is recorded yet.
+            let response = match claimed {
+                true => during("S5", request.send()).await?,
+                false => request.send().await?,
+            };
             let status = response.status().as_u16();
             let retry_after =
                 response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
@@ -165,11 +170,7 @@ impl Http {
             failed => {
                 let why = match failed {
                     Ok(Err(error)) => words(error),
-                    _ => {
-                        // The whole request is out, the answer is not here, nothing is recorded yet.
-                        point("S5");
-                        "the platform did not answer in time".to_owned()
-                    }
+                    _ => "the platform did not answer in time".to_owned(),
                 };
                 match written.load(Ordering::SeqCst) {
                     true => Err(HttpError::Unanswered(why)),
@@ -194,8 +195,7 @@ fn guarded_body(json: Vec<u8>, deadline: &Deadline, written: Arc<AtomicBool>) ->
         let (written, write_by) = (written.clone(), write_by.clone());
         async move {
             if number > 0 {
-                tokio::task::yield_now().await; // lets the connection flush the first piece
-                point("S4");
+                half_written(claimed).await;
             }
             // Said before the look at the clock: frozen in between, this goes on to write when it thaws, while whoever waits
             // is past `answer_by` and must not take the call for unsent.
@@ -204,12 +204,27 @@ fn guarded_body(json: Vec<u8>, deadline: &Deadline, written: Arc<AtomicBool>) ->
                 written.store(number > 0, Ordering::SeqCst);
                 return Err(std::io::Error::other("the claim's write_by had passed"));
             }
-            if claimed && number == 0 {
-                point("S3");
+            if number == 0 {
+                connected(claimed);
             }
             Ok(piece)
         }
     }))
+}
+
+/// The request's first byte may be written from now on.
+fn connected(claimed: bool) {
+    if claimed {
+        point("S3");
+    }
+}
+
+/// A piece of a body is out, more will follow.
+async fn half_written(claimed: bool) {
+    tokio::task::yield_now().await; // lets the connection flush the piece before
+    if claimed {
+        point("S4");
+    }
 }
 
 async fn read_bounded(mut response: reqwest::Response) -> Result<Bytes, reqwest::Error> {

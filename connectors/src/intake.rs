@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use switchboard_common::doorbell::Doorbells;
-use switchboard_common::faults::{Sabotage, point, sabotaged};
+use switchboard_common::faults::{Sabotage, during, point, sabotaged};
 use switchboard_common::model::{Inbound, Quarantined, RawUpdate, text};
 use switchboard_common::service::health::Health;
 use switchboard_common::service::metrics::{INBOX_COMMIT, INBOX_REPEATED, INBOX_STORED, QUARANTINED};
@@ -77,7 +77,7 @@ impl Intake {
         while !ending.has_begun() {
             let begun = Instant::now();
             let polled = tokio::select! {
-                polled = self.platform.poll(cursor.as_deref(), wait) => Some(polled),
+                polled = during("P5", self.platform.poll(cursor.as_deref(), wait)) => Some(polled),
                 () = ending.wait() => return,
                 _ = renewed.wait_for(|renewed| !renewed) => None,
             };
@@ -90,7 +90,12 @@ impl Intake {
                 }
             };
             let batch = match polled {
-                Ok(batch) => batch,
+                Ok(batch) => {
+                    if !batch.updates.is_empty() {
+                        point("P1");
+                    }
+                    batch
+                }
                 Err(PollError::WebhookSet(words)) => {
                     self.health.fact("platform", words);
                     ending.pause(registration.remove(&mut webhook_removed, tenure, ending).await).await;
@@ -152,7 +157,10 @@ impl Intake {
         let begun = Instant::now();
         let mut facts: Vec<(Inbound, RawUpdate)> = Vec::with_capacity(updates.len());
         let mut aside = Vec::new();
-        for raw in updates {
+        for (number, raw) in updates.iter().enumerate() {
+            if number == updates.len() / 2 {
+                point("P2");
+            }
             match self.platform.parse(raw) {
                 Ok(read) => facts.extend(read.into_iter().map(|fact| (fact, raw.clone()))),
                 Err(error) => aside.push(quarantined(raw, error.0)),

@@ -22,7 +22,7 @@ use axum::routing::post;
 use futures_util::StreamExt;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use switchboard_common::access::Addresses;
-use switchboard_common::faults::point;
+use switchboard_common::faults::{point, soon};
 use switchboard_common::model::RawUpdate;
 use switchboard_common::service::metrics::WEBHOOKS;
 use switchboard_common::service::shutdown::Shutdown;
@@ -177,7 +177,9 @@ async fn receive(
     let (head, body) = request.into_parts();
     let ended = door.take(path, peer.ip(), &head.headers, body).await.err().unwrap_or(Ended::Stored);
     metrics::counter!(WEBHOOKS, "outcome" => ended.label()).increment(1);
-    if ended != Ended::Stored {
+    if ended == Ended::Stored {
+        soon("W7");
+    } else {
         tracing::debug!(outcome = ended.label(), %peer, "a webhook request was not taken in");
     }
     ended.into_response()

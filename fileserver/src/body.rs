@@ -7,6 +7,7 @@ use std::ops::Range;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
+use switchboard_common::faults::point;
 use switchboard_common::model::FileId;
 use switchboard_common::store::{CHUNK_BYTES, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
@@ -39,13 +40,16 @@ struct Reading {
     next: Range<u64>,
     read: VecDeque<Bytes>,
     ahead: Option<JoinHandle<Result<Vec<Bytes>, StoreError>>>,
+    /// Bytes have been given out.
+    begun: bool,
     _turn: OwnedSemaphorePermit,
 }
 
 /// The bytes in `range` of a file, as a body.
 pub(crate) fn body(server: FileServer, id: FileId, range: Range<u64>, turn: OwnedSemaphorePermit) -> Body {
     let next = range.start / CHUNK..range.end.div_ceil(CHUNK);
-    let mut reading = Reading { server, id, left: range, next, read: VecDeque::new(), ahead: None, _turn: turn };
+    let mut reading =
+        Reading { server, id, left: range, next, read: VecDeque::new(), ahead: None, begun: false, _turn: turn };
     reading.ask();
     Body::from_stream(stream::try_unfold(reading, async |mut reading| {
         Ok::<_, BodyError>(reading.bytes().await?.map(|bytes| (bytes, reading)))
@@ -57,6 +61,10 @@ impl Reading {
         if self.left.is_empty() {
             return Ok(None);
         }
+        if self.begun {
+            point("F3");
+        }
+        self.begun = true;
         if self.read.is_empty() {
             let ahead = self.ahead.take().ok_or(BodyError::Gone)?;
             let chunks = ahead.await.map_err(|_| BodyError::Ending)?;

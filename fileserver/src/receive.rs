@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
+use switchboard_common::faults::point;
 use switchboard_common::model::{AgentId, FileId, FileKind, SNIFFED_BYTES, sniffed};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::{FileRow, Finished, NewFile};
@@ -75,6 +76,9 @@ pub(crate) async fn receive(
         }
         server.count_bytes("in", bytes.len());
         writer.push(&bytes).await.map_err(unwritten)?;
+        if more {
+            point("F1");
+        }
         next = if more { source.next().await? } else { None };
         more = next.is_some();
     }
@@ -89,6 +93,7 @@ impl Received {
         let (finished, _) = writer.finish(sniffed).await.map_err(unwritten)?;
         let (id, new) = match finished {
             Finished::Ready => {
+                point("F2");
                 pending.over = true;
                 (pending.id.clone(), true)
             }

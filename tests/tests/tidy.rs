@@ -16,6 +16,8 @@ mod files;
 mod imports;
 #[path = "tidy/platforms.rs"]
 mod platforms;
+#[path = "tidy/points.rs"]
+mod points;
 #[path = "tidy/sources.rs"]
 mod sources;
 #[path = "tidy/tree.rs"]

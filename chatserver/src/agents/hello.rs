@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use switchboard_common::access::{Caller, TokenScopes, rules};
+use switchboard_common::faults::point;
 use switchboard_common::store::{Agent, StoreError};
 use uuid::Uuid;
 
@@ -55,6 +56,7 @@ pub(super) async fn greet(
     let caller = Caller::admit(identity, agent.as_ref().map(Agent::standing), &rules::HELLO);
     let caller = caller.map_err(|refused| unauthorized(&refused.to_string()))?;
     let agent = agent.ok_or_else(|| unauthorized("there is no agent of this name"))?;
+    point("C1");
 
     let session = Uuid::now_v7();
     let recovered = cursors.filter(|cursors| usable(cursors, &agent));

@@ -130,6 +130,11 @@ impl Inlet {
         }
     }
 
+    /// Whether more waits already.
+    pub(super) fn has_more(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
     /// A frame of so many bytes is written.
     pub(super) fn written(&self, bytes: usize) {
         let before = self.shared.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);

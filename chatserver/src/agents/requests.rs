@@ -176,11 +176,15 @@ async fn send(door: &Door, new: &Submission<'_>) -> Result<Box<RawValue>, Troubl
     if let Some(why) = bad {
         return Err(Failure::new(Code::BadText, why).into());
     }
+    faults::point("C3");
     let result = door.database.submit(new).await;
+    if matches!(result, Ok(Ok(_))) {
+        faults::point("C5");
+    }
     changed(door);
     let accepted = result??;
-    faults::point("C4");
     door.doorbells.ring_account(&accepted.account);
+    faults::point("C4");
     raw(&Sent {
         chat: chat.to_string(),
         seq: accepted.seq,

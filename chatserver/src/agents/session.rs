@@ -9,6 +9,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use chrono::Utc;
 use secrecy::SecretString;
 use switchboard_common::access::Caller;
+use switchboard_common::faults::{armed, point};
 use switchboard_common::service::metrics;
 use switchboard_common::store::Agent;
 use uuid::Uuid;
@@ -151,6 +152,9 @@ impl Session {
                     let bytes = frame.len();
                     socket.write(Message::Text(frame)).await?;
                     self.inlet.written(bytes);
+                    if armed("C2") && self.inlet.has_more() {
+                        point("C2");
+                    }
                     Ok(())
                 }
                 Next::Close(code) => Err(End::Close(code)),

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::config::{ConfigError, Public};
 use super::patience::Patient;
 use super::shutdown::Shutdown;
+use crate::faults::{due, point, torn};
 use crate::service::addresses::{Addresses, Held};
 
 /// Longest head of a request, in bytes.
@@ -104,10 +105,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
+if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
             tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
         }
-        let stream = Counted { stream: Patient::new(stream, limits.taken_within), _permit: permit, _held: held };
+        let stream = Patient::new(stream, limits.taken_within);
+        let stream = Counted { stream, half_written: false, _permit: permit, _held: held };
         under_way.spawn(connection(stream, peer, service.clone(), limits.head_within, shutdown.clone()));
     }
     drop(listener);
@@ -162,9 +164,22 @@ async fn connection(
     }
 }
 
+/// How a websocket's text begins when it goes to the client in one frame.
+const TEXT_FRAME: u8 = 0x81;
+
+/// The network has taken bytes of an answer.
+fn answered(written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    if matches!(written, Poll::Ready(Ok(_))) && due("W7") {
+        point("W7");
+    }
+    written
+}
+
 /// A connection that is counted as long as it is open, also when it has become a websocket.
 struct Counted {
     stream: Patient<TcpStream>,
+    /// The fault tests die between two halves of a frame.
+    half_written: bool,
     _permit: OwnedSemaphorePermit,
     _held: Option<Held>,
 }
@@ -177,7 +192,13 @@ impl AsyncRead for Counted {
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        if std::mem::take(&mut self.half_written) {
+            point("C6");
+        }
+        let piece = &bytes[..torn("C6", bytes, TEXT_FRAME)];
+        let written = Pin::new(&mut self.stream).poll_write(cx, piece);
+        self.half_written = piece.len() < bytes.len() && written.is_ready();
+        answered(written)
     }
 
     fn poll_write_vectored(
@@ -185,7 +206,7 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        answered(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {

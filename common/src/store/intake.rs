@@ -5,6 +5,7 @@ use tokio_postgres::types::ToSql;
 use super::items::{CustomerItem, FileItem};
 use super::work::Work;
 use super::{Database, StoreError};
+use crate::faults::{Sabotage, point, sabotaged};
 use crate::model::{AccountId, ChatKind, Epoch, FileId, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
 
 /// Where a polled platform has been read up to, once the batch is stored.
@@ -80,6 +81,7 @@ impl Database {
                 None => None,
             };
             let transaction = Work::open(connection).await?;
+            point("W3");
             let client = transaction.client();
             let mut stored = Stored::default();
             if !rows.keys.is_empty() {
@@ -97,7 +99,10 @@ impl Database {
                 let put = client.execute(&statement, &[&account.0, &keys, &reasons, &raws]).await?;
                 stored.quarantined = put as usize;
             }
-            client.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
+            if !sabotaged(Sabotage::AckRepeatUnwritten) {
+                client.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
+            }
+            point("W4");
             match to {
                 // The lease is locked by the last statement, which travels with the commit: a process that freezes or is cut
                 // off in the middle must not keep its successor from raising the epoch.

@@ -2,6 +2,7 @@
 
 use super::error::{sources, words};
 use super::{Database, StoreError};
+use crate::faults::during;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -21,7 +22,7 @@ pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
         .batch_execute(&format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK}); SET lock_timeout = '2s'"))
         .await?;
     let client: &mut tokio_postgres::Client = &mut connection;
-    let report = embedded::migrations::runner().run_async(client).await.map_err(|error| {
+    let report = during("A2", embedded::migrations::runner().run_async(client)).await.map_err(|error| {
         let cause = sources(&error).filter_map(|cause| cause.downcast_ref().map(words)).next();
         StoreError::Unexpected(format!(
             "migration: {error}{}",

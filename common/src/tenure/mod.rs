@@ -270,6 +270,7 @@ impl Tenures {
     /// Gives a tenure up in order, when no call of it can write a byte any more, and lets another have its turn.
     pub async fn release(&mut self, tenure: Tenure) {
         tenure.ending.begin();
+        point("L5");
         match self.database.release_lease(self.account, tenure.epoch).await {
             Ok(true) => tracing::info!(epoch = tenure.epoch.0, "released"),
             Ok(false) => tracing::info!(epoch = tenure.epoch.0, "another connector is active"),

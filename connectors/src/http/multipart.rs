@@ -15,10 +15,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use switchboard_common::faults::point;
 use switchboard_common::service::clock::Moment;
 
-use super::{Deadline, Fence, Http, HttpAnswer, HttpError};
+use super::{Deadline, Fence, Http, HttpAnswer, HttpError, connected, half_written};
 
 /// The bytes of a file, in order.
 pub struct FileBody(BoxStream<'static, Result<Bytes, String>>);
@@ -137,10 +136,7 @@ fn guarded(
         async move {
             let is_first = matches!(piece, Piece::First(_));
             if !is_first {
-                tokio::task::yield_now().await; // lets the connection flush the piece before
-                if claimed {
-                    point("S4");
-                }
+                half_written(claimed).await;
             }
             let is_last = matches!(piece, Piece::Last(_));
             let (Piece::First(bytes) | Piece::Middle(Ok(bytes)) | Piece::Last(bytes)) = piece else {
@@ -152,8 +148,8 @@ fn guarded(
                 writing.begun.store(!is_first, Ordering::SeqCst);
                 return Err(std::io::Error::other("the claim's write_by had passed"));
             }
-            if claimed && is_first {
-                point("S3");
+            if is_first {
+                connected(claimed);
             }
             if is_last {
                 let _ = writing.done.set(Moment::now());

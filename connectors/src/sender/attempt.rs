@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use switchboard_common::faults::{Sabotage, point, sabotaged};
+use switchboard_common::faults::{Sabotage, armed, point, sabotaged};
 use switchboard_common::model::{AttemptOutcome, Epoch};
 use switchboard_common::service::metrics::{OUTBOX_ATTEMPTS, PLATFORM_REQUEST};
 use switchboard_common::service::shutdown::Shutdown;
@@ -100,9 +100,17 @@ impl Attempt {
                         message.chat_key.clone_from(chat_key);
                     }
                     answers.push(answer);
+                    if armed("S8") && !self.is_done(&message, &answers) {
+                        point("S8");
+                    }
                 }
             }
         }
+    }
+
+    /// Whether what was answered so far is all there is to do.
+    fn is_done(&self, message: &Outbound, answers: &[Answer]) -> bool {
+        matches!(self.sender.platform.step(message, answers), Step::Done { .. })
     }
 
     fn outbound(&self) -> Outbound {
@@ -174,6 +182,7 @@ impl Attempt {
                 freeze: None,
                 reason: why,
             },
+            Err(SendError::Unclear(why)) if sabotaged(Sabotage::FailOnTimeout) => Settlement::Failed { reason: why },
             Err(SendError::Unclear(why)) => Settlement::Unconfirmed { reason: format!("it may have arrived: {why}") },
             Err(SendError::Refused(refusal)) => Settlement::Failed { reason: refusal.to_string() },
             Err(SendError::NotSent(why)) if self.part.age >= options.give_up => {

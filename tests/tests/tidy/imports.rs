@@ -10,7 +10,7 @@ const COMMON: &[(&str, &[&str])] = &[
     ("faults", &[]),
     ("secrets", &[]),
     ("store", &["model", "faults", "secrets"]),
-    ("service", &["model", "store", "secrets"]),
+    ("service", &["model", "store", "secrets", "faults"]),
     ("access", &["model", "store", "service"]),
     ("ensemble", &["service", "faults"]),
     ("doorbell", &["model", "ensemble", "service", "faults"]),
