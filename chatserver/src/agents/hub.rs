@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use chrono::Utc;
+use switchboard_common::faults::{Sabotage, sabotaged};
 use switchboard_common::model::{AgentId, FeedId, TokenScopes};
 use switchboard_common::service::metrics;
 use switchboard_common::store::FeedEntry;
@@ -218,7 +219,7 @@ impl Sessions {
                 if session.full || !asked_for || line.seq <= reading.cursor {
                     continue;
                 }
-                if line.seq > reading.cursor + 1 {
+                if line.seq > reading.cursor + 1 && !sabotaged(Sabotage::SerialCursor) {
                     // Pruned while it was read, or worse. The client comes back and gets an honest resync.
                     tracing::error!(
                         feed = &*reading.name,

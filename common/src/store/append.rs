@@ -1,12 +1,15 @@
 //! Appending to chats' logs and feeds: the one place where an entry is written, whoever writes it.
 
+mod serial;
+
 use std::collections::BTreeSet;
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join, try_join3, try_join4};
 use serde::Serialize;
 
 use super::StoreError;
+use crate::faults::{Sabotage, point, sabotaged};
 use crate::model::{AccountId, AgentId, ChatId, EntryKind, FeedId};
 
 /// An entry to append. The caller holds the chat's row lock, so `seq` is the next number of its log.
@@ -93,21 +96,27 @@ pub(super) async fn append(client: &ClientWrapper, entries: &[NewEntry]) -> Resu
     let clock = client.prepare_cached(CLOCK).await?;
     let history = client.prepare_cached(HISTORY).await?;
     let lock = client.prepare_cached(LOCK_FEEDS).await?;
-    let point = client.prepare_cached(FEED_ENTRIES).await?;
+    let entries_of_feeds = client.prepare_cached(FEED_ENTRIES).await?;
     let values = columns.values();
     // Sent in this order, answered in one trip.
     let read = client.execute(&clock, &[]);
     let written = client.execute(&history, &values);
     let (written, held, pointed) = if locked.is_empty() {
         (try_join(read, written).await?.1, 0, 0)
+    } else if sabotaged(Sabotage::SerialCursor) {
+        let numbers = serial::numbers(client, &pointers).await?;
+        let pointed = serial::point(client, &pointers, &numbers);
+        let (_, written, pointed) = try_join3(read, written, pointed).await?;
+        (written, locked.len() as u64, pointed)
     } else {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&pointers.feeds, &pointers.accounts, &pointers.chats, &pointers.seqs];
         let feeds: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&locked];
-        let (held, pointed) = (client.execute(&lock, &feeds), client.execute(&point, &values));
+        let (held, pointed) = (client.execute(&lock, &feeds), client.execute(&entries_of_feeds, &values));
         let (_, written, held, pointed) = try_join4(read, written, held, pointed).await?;
         (written, held, pointed)
     };
+    point("C0");
     expect("history rows", written, entries.len())?;
     expect("feed rows", held, locked.len())?;
     expect("feed entries", pointed, pointers.feeds.len())

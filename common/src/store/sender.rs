@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::{Database, StoreError};
+use crate::faults::{Sabotage, sabotaged};
 use crate::model::{AccountId, AttemptOutcome, Epoch, FreezeScope, OutboxId, PartState};
 
 /// How an attempt ended, and what becomes of its part.
@@ -158,7 +159,10 @@ impl Database {
                 return Ok(false);
             }
         };
-        let sql = format!("{SETTLE} told AS (SELECT * FROM o UNION ALL SELECT * FROM rest), {TELL}");
+        let mut sql = format!("{SETTLE} told AS (SELECT * FROM o UNION ALL SELECT * FROM rest), {TELL}");
+        if sabotaged(Sabotage::LastWriteWins) {
+            sql = sql.replace("state = ANY ($8::int2[])", "$8::int2[] IS NOT NULL");
+        }
         self.within(async {
             let connection = self.connection().await?;
             let statement = connection.prepare_cached(&sql).await?;
