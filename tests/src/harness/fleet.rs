@@ -10,8 +10,10 @@ use serde_json::json;
 
 use super::deed::ACCOUNT;
 use super::links::Links;
-use super::options::FleetOptions;
-use super::{Onlooker, Postgres, Process, Proxy, Settings, Simulator, Witness, ZooKeeper, dump, free_port, until};
+use super::options::{Database, FleetOptions};
+use super::{
+    Onlooker, Patroni, Postgres, Process, Proxy, Settings, Simulator, Witness, ZooKeeper, dump, free_port, until,
+};
 use crate::agent::{Agent, AgentOptions};
 use crate::checker::{self, Expectations, Report};
 use crate::observer::{SharedLog, WriteLog};
@@ -21,8 +23,10 @@ use crate::observer::{SharedLog, WriteLog};
 pub struct Fleet {
     /// The run's folder.
     pub dir: PathBuf,
-    /// The database server.
+    /// The database server; with a pair whoever is the primary.
     pub postgres: Postgres,
+    /// The pair, if there is one.
+    pub patroni: Option<Patroni>,
     /// The signals.
     pub zookeeper: ZooKeeper,
     /// The platform's control.
@@ -72,8 +76,14 @@ impl Fleet {
         let dir = settings.runs.join(options.name);
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("the runs' folder can be written");
-        let postgres = Postgres::start(&settings, &dir);
         let zookeeper = ZooKeeper::start(&settings, &dir, options.zookeepers, options.cuts).await;
+        let (postgres, patroni) = match options.database {
+            Database::Single => (Postgres::start(&settings, &dir), None),
+            Database::Patroni { synchronous, strict } => {
+                let pair = Patroni::start(&settings, &dir, &zookeeper, (synchronous, strict)).await;
+                (Postgres::elsewhere(pair.port, pair.logs()), Some(pair))
+            }
+        };
         let platform_port = free_port();
         let chat_ports: Vec<u16> = (0..options.chatservers).map(|_| free_port()).collect();
         let public_ports: Vec<u16> = (0..options.connectors).map(|_| free_port()).collect();
@@ -112,6 +122,7 @@ impl Fleet {
             simulator: None,
             dir,
             postgres,
+            patroni,
             zookeeper,
             settings,
             options,
@@ -229,6 +240,15 @@ impl Fleet {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "switchboard {arguments:?}: {errors}");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The pair of Postgres servers.
+    ///
+    /// # Panics
+    ///
+    /// When the fleet has a single one.
+    pub fn patroni(&mut self) -> &mut Patroni {
+        self.patroni.as_mut().expect("the fleet was started with Database::Patroni")
     }
 
     /// Starts a chatserver; returns once it is ready.

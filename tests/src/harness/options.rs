@@ -1,5 +1,19 @@
 //! What a scenario may ask of its fleet.
 
+/// Which Postgres a fleet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// One server.
+    Single,
+    /// A primary and its standby under Patroni, behind HAProxy. Takes some ten seconds to start.
+    Patroni {
+        /// Commits wait for the standby.
+        synchronous: bool,
+        /// They wait even while there is none.
+        strict: bool,
+    },
+}
+
 /// How a fleet differs from the usual one.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
@@ -12,6 +26,8 @@ pub struct FleetOptions {
     /// Links that can be cut: from each connector to Postgres and ZooKeeper, from all to the platform, and between
     /// the ZooKeeper servers.
     pub cuts: bool,
+    /// Which Postgres.
+    pub database: Database,
     /// Chatservers.
     pub chatservers: usize,
     /// `doorbell.sweep_ms`.
@@ -46,6 +62,7 @@ impl FleetOptions {
             connectors: 1,
             zookeepers: 1,
             cuts: false,
+            database: Database::Single,
             chatservers: 2,
             sweep_ms: 10_000,
             write_by_ms: 1_500,

@@ -18,8 +18,9 @@ pub enum StopMode {
 #[derive(Debug)]
 pub struct Postgres {
     bin: PathBuf,
+    /// Empty: somebody else's server.
     data: PathBuf,
-    log: PathBuf,
+    logs: Vec<PathBuf>,
     wrapper: Vec<String>,
     /// Where it listens, on loopback.
     pub port: u16,
@@ -41,7 +42,7 @@ impl Postgres {
         let server = Self {
             bin: settings.postgres_bin.clone(),
             data: home.join("data"),
-            log: home.join("log"),
+            logs: vec![home.join("log")],
             wrapper,
             port: free_port(),
         };
@@ -52,6 +53,11 @@ impl Postgres {
         );
         server.begin();
         server
+    }
+
+    /// Servers that somebody else starts and stops, reached at one port.
+    pub(super) fn elsewhere(port: u16, logs: Vec<PathBuf>) -> Self {
+        Self { bin: PathBuf::new(), data: PathBuf::new(), logs, wrapper: Vec::new(), port }
     }
 
     /// Makes a copy of this server under `dir`, which follows it by streaming replication and is only read.
@@ -67,7 +73,7 @@ impl Postgres {
         let copy = Self {
             bin: self.bin.clone(),
             data: dir.join("data"),
-            log: dir.join("log"),
+            logs: vec![dir.join("log")],
             wrapper: self.wrapper.clone(),
             port: free_port(),
         };
@@ -83,7 +89,7 @@ impl Postgres {
             "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' -c track_commit_timestamp=on -c max_connections=100",
             self.port
         );
-        let (data, log) = (self.data.to_string_lossy().into_owned(), self.log.to_string_lossy().into_owned());
+        let (data, log) = (self.data.to_string_lossy().into_owned(), self.logs[0].to_string_lossy().into_owned());
         self.tool("pg_ctl", &["-D", &data, "-l", &log, "-w", "-s", "-o", &options, "start"]);
     }
 
@@ -102,7 +108,13 @@ impl Postgres {
         format!("postgresql://switchboard@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// What it wrote.
+    pub(super) fn logs(&self) -> &[PathBuf] {
+        &self.logs
+    }
+
     fn tool(&self, name: &str, arguments: &[&str]) {
+        assert!(!self.data.as_os_str().is_empty(), "the servers of a pair are Patroni's to start and stop");
         let program = self.bin.join(name).to_string_lossy().into_owned();
         let mut words: Vec<&str> = self.wrapper.iter().map(String::as_str).collect();
         words.push(&program);
@@ -115,6 +127,9 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if self.data.as_os_str().is_empty() {
+            return;
+        }
         let data = self.data.to_string_lossy().into_owned();
         let mut words: Vec<String> = self.wrapper.clone();
         words.push(self.bin.join("pg_ctl").to_string_lossy().into_owned());
@@ -131,7 +146,7 @@ impl Drop for Postgres {
 
 /// Postgres refuses root: then it runs as the account `postgres`, or where that one may not enter the folder
 /// (or does not exist) in a user namespace.
-fn wrapper(home: &Path) -> Vec<String> {
+pub(super) fn wrapper(home: &Path) -> Vec<String> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     if !rustix::process::geteuid().is_root() {
         return words("env");

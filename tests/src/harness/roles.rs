@@ -28,11 +28,13 @@ impl Fleet {
     ///
     /// When one did: then deploy/sql/roles.sql lacks a grant.
     pub(super) fn nothing_was_denied(&self) {
-        let log = std::fs::read_to_string(self.dir.join("postgres/log")).expect("the server has a log");
-        let lines: Vec<&str> = log.lines().collect();
-        // The server names the statement in the line after.
-        let denied: Vec<_> = lines.windows(2).filter(|pair| pair[0].contains("permission denied")).collect();
-        assert!(denied.is_empty(), "deploy/sql/roles.sql lacks a grant: {denied:#?}");
+        for log in self.postgres.logs() {
+            let log = std::fs::read_to_string(log).expect("the server has a log");
+            let lines: Vec<&str> = log.lines().collect();
+            // The server names the statement in the line after.
+            let denied: Vec<_> = lines.windows(2).filter(|pair| pair[0].contains("permission denied")).collect();
+            assert!(denied.is_empty(), "deploy/sql/roles.sql lacks a grant: {denied:#?}");
+        }
     }
 
     /// Makes the tables; with roles as docs/operations.md says.
