@@ -11,10 +11,11 @@ use std::time::Duration;
 use deadpool_postgres::{Connect, Hook, HookError, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::TargetSessionAttrs;
-use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::StoreError;
 use crate::secrets::SecretFile;
@@ -115,9 +116,9 @@ impl Database {
                         .await
                         .map_err(HookError::Backend)?;
                     match row.get::<_, &str>(0) {
-                        "off" => Err(HookError::message(
-                            "synchronous_commit is off: acknowledged messages could be lost; set it to on",
-                        )),
+                        level @ ("off" | "local") => Err(HookError::message(format!(
+                            "synchronous_commit is {level}: acknowledged messages could be lost; set it to on"
+                        ))),
                         _ => Ok(()),
                     }
                 })
@@ -188,14 +189,41 @@ impl Connect for Connector {
                 (connected, _) => connected,
             };
             let (client, connection) = connected?;
-            let driver = tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection to Postgres ended");
-                }
-            });
-            Ok((client, driver))
+            Ok((client, tokio::spawn(drive(connection))))
         })
     }
+}
+
+/// Moves a connection's messages until it ends, or until the server tells that a commit was cut short while it waited for its
+/// standby. Such a commit is answered as if all were well, but a failover may lose it: it must look like one that was never
+/// answered. The server tells before it answers, and a connection that is gone answers nothing.
+async fn drive<S, T>(mut connection: tokio_postgres::Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(message) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+        match message {
+            Ok(AsyncMessage::Notice(notice)) if is_unreplicated(&notice) => {
+                tracing::warn!(
+                    notice = notice.message(),
+                    "a commit that no standby has confirmed is taken for a failed one"
+                );
+                return;
+            }
+            Ok(AsyncMessage::Notice(notice)) => tracing::debug!(notice = notice.message(), "Postgres tells"),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(%error, "a connection to Postgres ended");
+                return;
+            }
+        }
+    }
+}
+
+/// A warning from where commits wait for standbys. It has no code of its own, and its words depend on the server's language.
+fn is_unreplicated(notice: &DbError) -> bool {
+    notice.file().is_some_and(|file| file.ends_with("syncrep.c"))
 }
 
 fn refused(error: &tokio_postgres::Error) -> bool {
