@@ -8,6 +8,7 @@
 CREATE TABLE fleet (
   one        boolean PRIMARY KEY DEFAULT true CHECK (one),
   feed_epoch bigint NOT NULL,
+  raised_on  timestamptz,                                   -- start of the server on which it was raised last
   cursor_key uuid NOT NULL DEFAULT gen_random_uuid()        -- signs loaders' cursors, which are places and no permissions
 );
 INSERT INTO fleet (feed_epoch) VALUES (1);
@@ -82,7 +83,11 @@ CREATE TABLE account_lease (
   released   boolean NOT NULL DEFAULT true,
   renewed_at timestamptz,
   since      timestamptz,
-  handover   boolean NOT NULL DEFAULT false                 -- an operator asks the active to step back
+  handover   boolean NOT NULL DEFAULT false,                -- an operator asks the active to step back
+  beat       bigint NOT NULL DEFAULT 0,                     -- grows with every renewal: a restored database has less of it
+  server     timestamptz,                                   -- start of the server that was vouched for: no claims at another
+  lineage    text COLLATE "C",                              -- that server's cluster and timeline
+  replicated boolean NOT NULL DEFAULT false                 -- commits waited for a standby at the last renewal
 ) WITH (fillfactor = 10);
 
 -- The ledger of tenures: one row each, for operators and for the checks of failover.

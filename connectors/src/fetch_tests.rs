@@ -196,7 +196,9 @@ impl Fixture {
 }
 
 async fn active(database: &Database, account: &Account) -> Epoch {
-    let seen = database.lease(account.id).await.unwrap().epoch;
+    let lease = database.lease(account.id).await.unwrap();
+    assert!(database.vouch(account.id, &lease.whereabouts).await.unwrap());
+    let seen = lease.epoch;
     let raise =
         Raise { holder: "test", seen, way: Way::Anyone, stale: Duration::ZERO, answering: Duration::from_secs(3) };
     database.raise_lease(account.id, &raise).await.unwrap().expect("free or stale")

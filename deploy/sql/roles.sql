@@ -38,6 +38,7 @@ GRANT SELECT ON refinery_schema_history, fleet, queue, agent, agent_queue, accou
 -- A connector: updates in, parts out, files. It never touches a chat's log, nor what agents read.
 GRANT UPDATE (capabilities) ON account TO switchboard_connector;
 GRANT SELECT, UPDATE ON account_lease TO switchboard_connector;
+GRANT UPDATE (feed_epoch, raised_on) ON fleet TO switchboard_connector;
 GRANT SELECT, INSERT, UPDATE ON tenure, account_cursor, attempt TO switchboard_connector;
 GRANT SELECT, INSERT ON inbox, pending, quarantine TO switchboard_connector;
 GRANT SELECT, UPDATE ON outbox TO switchboard_connector;
@@ -61,6 +62,7 @@ GRANT SELECT ON chat, customer, interaction, history, chat_day, outbox, file, fi
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO switchboard_operator;
 GRANT INSERT ON account, account_lease, agent, agent_queue, queue, feed, audit TO switchboard_operator;
 GRANT UPDATE ON account, account_lease, agent, feed, chat, outbox, quarantine TO switchboard_operator;
+GRANT UPDATE (raised_on) ON fleet TO switchboard_operator;
 GRANT DELETE ON agent_queue TO switchboard_operator;
 -- A doctor's question is counted by the next connector's limits.
 GRANT INSERT, UPDATE ON exchange TO switchboard_operator;

@@ -1,7 +1,8 @@
 //! The outbox from the sender's side: claim.
 //!
 //! A claim is a short transaction that holds the lease row `FOR SHARE` and checks the epoch: the fence
-//! (P4). An unlocked check is no fence. A claim that writes for long is extended in the same way.
+//! (P4). An unlocked check is no fence. A claim that writes for long is extended in the same way. None is made at a server that the
+//! holder of the lease has not vouched for (`marks`).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -91,7 +92,8 @@ impl ClaimSpans {
 // A part is refused when the tenure is over, when it is not the first of its chat and lane, or while another part of its
 // chat is under way: the process before us may still wait for that answer.
 const CLAIM: &str = "
-WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE),
+WITH me AS MATERIALIZED (
+  SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 AND server = pg_postmaster_start_time() FOR SHARE),
 q AS MATERIALIZED (
   SELECT o.id FROM me JOIN outbox o ON o.account_id = me.account_id
    WHERE o.id = ANY ($3::bigint[]) AND o.open AND o.state = 0
@@ -148,7 +150,7 @@ async fn claim_statement(
             return Ok(Cow::Borrowed(CLAIM));
         }
     }
-    let fence = "SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 FOR SHARE";
+    let fence = "SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $2 AND server = pg_postmaster_start_time() FOR SHARE";
     Ok(Cow::Owned(CLAIM.replace(fence, "SELECT $1::int AS account_id")))
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::marks::{Whereabouts, whereabouts};
 use super::{Database, StoreError};
 use crate::model::{AccountId, Epoch};
 
@@ -25,6 +26,8 @@ pub struct Lease {
     pub enabled: bool,
     /// Which version of the account's settings is the newest.
     pub version: i64,
+    /// How far the account's history has come, and at which server.
+    pub whereabouts: Whereabouts,
 }
 
 /// Which rule lets a candidate raise the epoch; the protocol is `tenure`'s.
@@ -65,12 +68,14 @@ pub struct Raise<'a> {
 }
 
 /// What an incumbent learns when it renews.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renewed {
     /// Go on, by this version of the account's settings.
     Ours {
         /// The newest.
         version: i64,
+        /// How far the account's history has come, and at which server.
+        whereabouts: Whereabouts,
     },
     /// An operator has disabled the account: nobody goes on.
     Disabled,
@@ -95,9 +100,9 @@ pub struct Gap {
 const RAISE: &str = "
 WITH old AS (
   SELECT account_id, released OR renewed_at IS NULL AS free, clock_timestamp() - renewed_at AS stale
-    FROM account_lease WHERE account_id = $1 AND epoch = $3 FOR UPDATE),
+    FROM account_lease WHERE account_id = $1 AND epoch = $3 AND server = pg_postmaster_start_time() FOR UPDATE),
 new AS (
-  UPDATE account_lease l SET epoch = l.epoch + 1, holder = $2, released = false, handover = false,
+  UPDATE account_lease l SET epoch = l.epoch + 1, holder = $2, released = false, handover = false, beat = l.beat + 1,
          renewed_at = clock_timestamp(), since = clock_timestamp()
     FROM old WHERE l.account_id = old.account_id AND l.epoch = $3
      AND (old.free OR old.stale > make_interval(secs => $4))
@@ -110,6 +115,24 @@ SELECT account_id, epoch, holder, since, CASE WHEN free THEN 'released' ELSE $5:
 const OPEN: &str =
     "UPDATE tenure SET opened_at = clock_timestamp() WHERE account_id = $1 AND epoch = $2 AND opened_at IS NULL";
 
+const LEASE: &str = concat!(
+    "SELECT l.epoch, l.holder, l.released, l.handover, a.enabled, a.version,
+            extract(epoch FROM clock_timestamp() - l.renewed_at)::float8 AS stale,",
+    whereabouts!(),
+    "  FROM account_lease l JOIN account a ON a.id = l.account_id WHERE l.account_id = $1"
+);
+
+// `replicated` is what it was while the beats were written that this one follows.
+const RENEW: &str = concat!(
+    "UPDATE account_lease l SET renewed_at = clock_timestamp(), beat = l.beat + 1,
+            replicated = CASE WHEN l.server = pg_postmaster_start_time()
+                              THEN current_setting('synchronous_standby_names') <> '' ELSE l.replicated END
+       FROM account a
+      WHERE l.account_id = $1 AND l.epoch = $2 AND NOT l.released AND a.id = l.account_id
+     RETURNING l.handover, a.enabled, a.version,",
+    whereabouts!()
+);
+
 /// What a takeover runs; a standby has it prepared.
 pub(super) const TAKEOVER: &[&str] = &[RAISE, OPEN];
 
@@ -118,13 +141,7 @@ impl Database {
     pub async fn lease(&self, account: AccountId) -> Result<Lease, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let statement = connection
-                .prepare_cached(
-                    "SELECT l.epoch, l.holder, l.released, l.handover, a.enabled, a.version,
-                            extract(epoch FROM clock_timestamp() - l.renewed_at)::float8 AS stale
-                       FROM account_lease l JOIN account a ON a.id = l.account_id WHERE l.account_id = $1",
-                )
-                .await?;
+            let statement = connection.prepare_cached(LEASE).await?;
             let row = connection.query_one(&statement, &[&account.0]).await?;
             connection.done();
             Ok(Lease {
@@ -135,13 +152,14 @@ impl Database {
                 stale: row.get::<_, Option<f64>>("stale").map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
                 enabled: row.get("enabled"),
                 version: row.get("version"),
+                whereabouts: Whereabouts::of(&row),
             })
         })
         .await
     }
 
-    /// Begins a tenure: allowed when nobody raised the epoch meanwhile, and the incumbent released the lease or has not
-    /// renewed it for long enough. `None`: the incumbent lives, or another was first.
+    /// Begins a tenure: allowed when nobody raised the epoch meanwhile, the incumbent released the lease or has not renewed it
+    /// for long enough, and the server was vouched for. `None`: the incumbent lives, or another was first.
     pub async fn raise_lease(&self, account: AccountId, raise: &Raise<'_>) -> Result<Option<Epoch>, StoreError> {
         self.within(async {
             let (stale, answering) = (raise.stale.as_secs_f64(), raise.answering.as_millis() as i64);
@@ -163,20 +181,14 @@ impl Database {
     pub async fn renew_lease(&self, account: AccountId, epoch: Epoch) -> Result<Renewed, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let statement = connection
-                .prepare_cached(
-                    "UPDATE account_lease l SET renewed_at = clock_timestamp() FROM account a
-                      WHERE l.account_id = $1 AND l.epoch = $2 AND NOT l.released AND a.id = l.account_id
-                  RETURNING l.handover, a.enabled, a.version",
-                )
-                .await?;
+            let statement = connection.prepare_cached(RENEW).await?;
             let row = connection.query_opt(&statement, &[&account.0, &epoch.0]).await?;
             connection.done();
             Ok(match row {
                 None => Renewed::Lost,
                 Some(row) if !row.get::<_, bool>("enabled") => Renewed::Disabled,
                 Some(row) if row.get("handover") => Renewed::HandOver,
-                Some(row) => Renewed::Ours { version: row.get("version") },
+                Some(row) => Renewed::Ours { version: row.get("version"), whereabouts: Whereabouts::of(&row) },
             })
         })
         .await

@@ -26,6 +26,7 @@ mod intake;
 mod items;
 mod lease;
 mod loader;
+mod marks;
 mod migrations;
 mod office;
 mod outbox;
@@ -64,6 +65,7 @@ pub use loader::{
     ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat, ListedCustomer,
     LogPage, LookUp, Place, Span, Turn,
 };
+pub use marks::{HeldBack, Here, Mark, Whereabouts};
 pub use migrations::{migrate, needed_version, schema_version};
 pub use office::{AttemptRow, OperatorDecision, PartFilter, PartRow};
 pub use outbox::{Accepted, Submission};

@@ -75,6 +75,8 @@ pub enum OperatorDecision {
     Cancel,
     /// Send a part again that failed, or that may have arrived.
     Requeue,
+    /// Give a part up that may have arrived, or leave it at that.
+    Close,
 }
 
 impl OperatorDecision {
@@ -83,6 +85,7 @@ impl OperatorDecision {
         match self {
             Self::Cancel => &[PartState::Queued],
             Self::Requeue => &[PartState::Failed, PartState::Unconfirmed],
+            Self::Close => &[PartState::Unconfirmed],
         }
     }
 
@@ -94,6 +97,7 @@ impl OperatorDecision {
         match self {
             Self::Cancel => (made(PartState::Cancelled, Self::TOLD), "outbox.cancel"),
             Self::Requeue => (made(PartState::Queued, None), "outbox.requeue"),
+            Self::Close => (made(PartState::Closed, Self::TOLD), "outbox.close"),
         }
     }
 }

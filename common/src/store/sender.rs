@@ -78,7 +78,7 @@ a AS (
 ";
 
 // What is told of `told` rows: an inbox row each, and its pending twin for the chatserver.
-const TELL: &str = "
+pub(super) const TELL: &str = "
 k AS (SELECT t.*, 'o:' || t.id || ':' || t.attempt || ':' || w.word AS key, w.word
         FROM told t JOIN (VALUES (2, 'sent'), (3, 'unconfirmed'), (4, 'failed')) w(state, word) ON w.state = t.state),
 i AS (INSERT INTO inbox (account_id, dedupe_key, kind) SELECT $1, key, 9 FROM k ORDER BY key COLLATE \"C\"

@@ -33,6 +33,13 @@
 //! its standby sees the flag and begins to look every few milliseconds. Then the active claims nothing more, waits until no call
 //! of its own can write a byte, and releases: the standby is there within milliseconds.
 //!
+//! # A database that went backwards
+//!
+//! A restore, or a failover to a standby that had not got everything, makes sent parts wait again. So claims are possible only at
+//! a server that was vouched for since it started: by the incumbent's renewal, or by whoever may raise the epoch. Both know
+//! how far the lease row had come (`memory`). When the database is behind that, everything undecided becomes unconfirmed,
+//! and the epoch goes beyond every one there was.
+//!
 //! # A disabled account
 //!
 //! Renewals and candidates read along whether the account is enabled. While it is not, the active releases without waiting for
@@ -62,6 +69,8 @@
 //! | Postgres is away | nobody sends, nobody raises; who held the lease renews it |
 
 mod candidate;
+mod memory;
+mod renewal;
 
 pub use candidate::candidates;
 
@@ -75,8 +84,10 @@ use crate::model::{AccountId, AccountName, Epoch};
 use crate::service::clock::Moment;
 use crate::service::metrics::TENURE_CHANGES;
 use crate::service::shutdown::Shutdown;
-use crate::store::{Database, Lease, Raise, Renewed, StoreError, Way};
+use crate::store::{Database, Lease, Raise, StoreError, Way};
 use candidate::{Candidate, Standing};
+use memory::{Found, Memory, Reader};
+use renewal::Renewal;
 
 /// While an incumbent steps back, its standby looks so often,
 const GLANCE: Duration = Duration::from_millis(5);
@@ -89,6 +100,7 @@ pub struct Tenures {
     holder: String,
     database: Database,
     candidate: Candidate,
+    memory: Memory,
     timeout: Duration,
     shutdown: Shutdown,
     pulse: Pulse,
@@ -159,12 +171,14 @@ impl Tenures {
         shutdown: &Shutdown,
     ) -> Self {
         let candidate = Candidate::stand(ensemble, name, &holder, shutdown);
+        let memory = Memory::keep((account, name), &database, ensemble, timeout * 2, shutdown);
         let shutdown = shutdown.clone();
         Self {
             account,
             holder,
             database,
             candidate,
+            memory,
             timeout,
             shutdown,
             pulse: Pulse::new(),
@@ -214,7 +228,13 @@ impl Tenures {
         }
         let stepping_back = self.stepping_back.unwrap_or_else(Moment::now);
         self.stepping_back = lease.handover.then_some(stepping_back);
-        let Some((way, stale)) = self.allowed(&lease, answering) else { return Ok(None) };
+        let allowed = self.allowed(&lease, answering);
+        match allowed.is_some() && self.memory.doubts(&lease.whereabouts, Reader::Candidate) {
+            true if self.memory.look(&lease.whereabouts, Reader::Candidate).await? != Found::Whole => return Ok(None),
+            true => {}
+            false => self.memory.note(&lease.whereabouts.mark),
+        }
+        let Some((way, stale)) = allowed else { return Ok(None) };
         point("L1");
         let raise = Raise { holder: &self.holder, seen: lease.epoch, way, stale, answering };
         self.database.raise_lease(self.account, &raise).await
@@ -256,6 +276,7 @@ impl Tenures {
             epoch,
             database: self.database.clone(),
             candidate: self.candidate.clone(),
+            memory: self.memory.clone(),
             timeout: self.timeout,
             shutdown: self.shutdown.clone(),
             ending: ending.clone(),
@@ -284,93 +305,6 @@ impl Tenures {
         match self.shutdown.has_begun() {
             true => self.candidate.stand_if(false),
             false => self.candidate.step_back(),
-        }
-    }
-}
-
-/// Renews the lease of one tenure until it ends.
-struct Renewal {
-    account: AccountId,
-    epoch: Epoch,
-    database: Database,
-    candidate: Candidate,
-    timeout: Duration,
-    shutdown: Shutdown,
-    ending: Shutdown,
-    over: Shutdown,
-    renewed: watch::Sender<bool>,
-    versions: watch::Sender<i64>,
-}
-
-impl Renewal {
-    async fn run(self) {
-        let mut pulse = Pulse::new();
-        while !self.over.has_begun() {
-            tokio::select! {
-                _ = self.over.pause(self.timeout / 4) => {}
-                () = self.shutdown.wait(), if !self.ending.has_begun() => {
-                    let told = self.database.ask_for_handover(self.account, self.epoch);
-                    if let Err(error) = bounded(self.timeout / 2, told).await {
-                        tracing::debug!(%error, "a standby could not be told");
-                    }
-                    self.step_back().await;
-                    continue;
-                }
-            }
-            if self.over.has_begun() {
-                return;
-            }
-            match bounded(self.timeout / 2, self.database.renew_lease(self.account, self.epoch)).await {
-                Ok(renewed) => {
-                    pulse.beats();
-                    self.heard(renewed).await;
-                    if renewed == Renewed::Lost && self.ending.has_begun() {
-                        return;
-                    }
-                }
-                // No permission follows from this: claims are judged one by one.
-                Err(error) => {
-                    tracing::warn!(%error, "the lease could not be renewed");
-                    let silent = pulse.misses() > self.timeout / 2;
-                    self.candidate.stand_if(!silent);
-                    self.renewed.send_replace(!silent);
-                }
-            }
-        }
-    }
-
-    /// Goes on until a standby has seen that its turn comes; then the tenure ends.
-    async fn step_back(&self) {
-        self.over.pause(self.timeout / 8 + GLANCE).await;
-        self.ending.begin();
-    }
-
-    async fn heard(&self, renewed: Renewed) {
-        self.candidate.stand_if(true);
-        if sabotaged(Sabotage::PermissionByZooKeeper) {
-            if self.candidate.standing() == Standing::Behind {
-                self.ending.begin();
-            }
-            return; // goes on for as long as it believes in its node
-        }
-        match renewed {
-            Renewed::Ours { version } => {
-                self.renewed.send_replace(true);
-                noted(&self.versions, version);
-            }
-            Renewed::HandOver if !self.ending.has_begun() => {
-                tracing::info!(epoch = self.epoch.0, "asked to hand over");
-                self.step_back().await;
-            }
-            Renewed::Lost if !self.over.has_begun() => {
-                tracing::warn!(epoch = self.epoch.0, "the tenure is over: another connector has raised the epoch");
-                self.ending.begin();
-            }
-            Renewed::Disabled if !self.ending.has_begun() => {
-                tracing::warn!(epoch = self.epoch.0, "the account is disabled: its tenure ends");
-                self.ending.begin();
-            }
-            Renewed::HandOver | Renewed::Lost | Renewed::Disabled => {}
         }
     }
 }

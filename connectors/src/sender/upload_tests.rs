@@ -152,6 +152,7 @@ async fn account(database: &Database) -> switchboard_common::store::Account {
 }
 
 async fn raise(database: &Database, account: AccountId, seen: Epoch, holder: &str) -> Option<Epoch> {
+    database.vouch(account, &database.lease(account).await.unwrap().whereabouts).await.unwrap();
     let raise = Raise { holder, seen, way: Way::Anyone, stale: Duration::ZERO, answering: LONG };
     database.raise_lease(account, &raise).await.unwrap()
 }

@@ -10,6 +10,7 @@ mod enclosures;
 mod feeds;
 mod fetches;
 mod files;
+mod marks;
 mod million;
 mod office;
 mod outbox;
@@ -125,7 +126,9 @@ impl Fixture {
 
     /// Begins a tenure.
     async fn active(&self, holder: &str) -> Epoch {
-        let seen = self.database.lease(self.account).await.unwrap().epoch;
+        let lease = self.database.lease(self.account).await.unwrap();
+        assert!(self.database.vouch(self.account, &lease.whereabouts).await.unwrap());
+        let seen = lease.epoch;
         let raise = Raise { holder, seen, way: Way::Anyone, stale: Duration::ZERO, answering: Duration::from_secs(3) };
         self.database.raise_lease(self.account, &raise).await.unwrap().expect("free or stale")
     }

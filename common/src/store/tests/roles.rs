@@ -27,7 +27,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("file", ["SIUD", "SIU", "S", "SI"]),
     ("file_chunk", ["SIUD", "", "", "S"]),
     ("file_use", ["S", "SI", "S", "S"]),
-    ("fleet", ["S", "S", "S", "S"]),
+    ("fleet", ["Su", "S", "S", "Su"]),
     ("history", ["", "SI", "S", "SI"]),
     ("inbox", ["SI", "S", "", "SI"]),
     ("interaction", ["", "SIU", "S", "S"]),

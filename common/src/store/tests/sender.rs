@@ -89,7 +89,7 @@ async fn only_the_present_epoch_claims_and_the_ledger_tells_every_tenure() {
     assert_eq!(f.claim(first, &[1]).await, [0i64; 0], "the fence");
     assert_eq!(f.claim(second, &[1]).await, [1]);
     assert_eq!(f.database.renew_lease(f.account, first).await.unwrap(), Renewed::Lost);
-    assert_eq!(f.database.renew_lease(f.account, second).await.unwrap(), Renewed::Ours { version: 1 });
+    assert!(matches!(f.database.renew_lease(f.account, second).await.unwrap(), Renewed::Ours { version: 1, .. }));
     let third = f.active("c").await;
     let ways = "SELECT count(*) FROM tenure WHERE (epoch, way) IN ((1, 'released'), (2, 'released'), (3, 'anyone'))";
     assert_eq!((third, f.number(ways).await), (Epoch(3), 3));
