@@ -1,6 +1,7 @@
 //! The one executable: each component of Switchboard is a subcommand.
 
 mod cli;
+mod cli_decisions;
 mod commands;
 mod descriptions;
 mod notify;

@@ -74,6 +74,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Fleet { watch, json } => fleet::run(&load()?, watch, json).await?,
         Command::Handover { account } => handover::run(&load()?, &actor, &account).await?,
+        Command::Restored => restored(&open(&load()?)?.by(&actor)).await?,
         Command::Outbox(command) => outbox::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Inbox(command) => inbox::run(&load()?, &actor, command).await?,
     }
@@ -108,6 +109,14 @@ fn actor(environment: &[(String, String)]) -> String {
     let name = environment.iter().find(|(name, _)| name == "USER").map_or("", |(_, value)| value.as_str());
     let uid = std::fs::metadata("/proc/self").map_or_else(|_| "?".to_owned(), |own| own.uid().to_string());
     format!("{name}/{uid}@{}", host::name())
+}
+
+/// Whoever serves an account next looks at the database as at one that went backwards.
+async fn restored(database: &Database) -> anyhow::Result<()> {
+    let accounts = database.distrust().await?;
+    database.note("database.restored", "database", serde_json::json!({ "accounts": accounts })).await?;
+    println!("{accounts} accounts: what is undecided is held back as soon as they are served");
+    Ok(())
 }
 
 async fn healthcheck(address: std::net::SocketAddr) -> anyhow::Result<()> {

@@ -27,6 +27,7 @@ pub async fn run(database: &Database, command: OutboxCommand) -> anyhow::Result<
         }
         OutboxCommand::Show { account, id } => show(database, &account, OutboxId(id)).await,
         OutboxCommand::Cancel { parts, dry_run } => decide(database, &parts, OperatorDecision::Cancel, dry_run).await,
+        OutboxCommand::Close { parts, dry_run } => decide(database, &parts, OperatorDecision::Close, dry_run).await,
         OutboxCommand::Requeue { parts, dry_run } => decide(database, &parts, OperatorDecision::Requeue, dry_run).await,
     }
 }
@@ -114,6 +115,7 @@ async fn decide(database: &Database, parts: &PartArgs, decision: OperatorDecisio
     let word = match decision {
         OperatorDecision::Cancel => "cancelled",
         OperatorDecision::Requeue => "queued again",
+        OperatorDecision::Close => "closed",
     };
     println!("{done} {would} {word}{}", if late > 0 { format!(", {late} moved on meanwhile") } else { String::new() });
     anyhow::ensure!(done >= named, "{} of the named parts are not there, or in no state for it", named - done);
