@@ -18,6 +18,7 @@ use switchboard_common::service::clock::Moment;
 use switchboard_common::service::metrics::{FILE_FETCHES, FILES_PENDING};
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, Database, DueFile, FetchEnd, StoreError};
+use switchboard_fileserver::{Counted, WriteError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -136,9 +137,8 @@ impl Fetcher {
         let next = match self.bytes(exchanges, &file).await {
             Ok(fetched) => {
                 point("M3");
-                let Fetched { size_bytes, sha256, sniffed, chunks } = &fetched;
-                let (size_bytes, sniffed, chunks) = (*size_bytes, *sniffed, *chunks);
-                return self.end(&file, &FetchEnd::Ready { size_bytes, sha256, sniffed, chunks }).await;
+                let Fetched { counted: Counted { size_bytes, chunks, sha256 }, sniffed } = fetched;
+                return self.end(&file, &FetchEnd::Ready { size_bytes, sha256: &sha256, sniffed, chunks }).await;
             }
             Err(failure) => next(&failure, &file),
         };
@@ -232,6 +232,15 @@ impl From<NoPermit> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         Self::Own(format!("the bytes could not be stored: {error}"))
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Store(error) => error.into(),
+            WriteError::Gone => Self::Own("another try has ended it".to_owned()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use switchboard_common::store::{FileRow, Finished, NewFile};
 
 use crate::server::FileServer;
 use crate::source::Source;
-use crate::writer::{ChunkWriter, WriteError};
+use crate::writer::{ChunkWriter, Counted, WriteError};
 
 /// What is said of the bytes before they come.
 pub(crate) struct Declared<'a> {
@@ -90,8 +90,9 @@ impl Received {
     pub(crate) async fn finish(self) -> Result<(FileRow, bool), Problem> {
         let Self { mut pending, writer, sniffed } = self;
         let server = pending.server.clone();
-        let (finished, _) = writer.finish(sniffed).await.map_err(unwritten)?;
-        let (id, new) = match finished {
+        let Counted { size_bytes, sha256, .. } = writer.finish().await.map_err(unwritten)?;
+        let (database, account) = (server.database(), server.account());
+        let (id, new) = match database.finish_upload(account, &pending.id, size_bytes, &sha256, sniffed).await? {
             Finished::Ready => {
                 point("F2");
                 pending.over = true;
@@ -101,7 +102,7 @@ impl Received {
             Finished::KeyConflict => return Err(key_conflict()),
             Finished::Gone => return Err(unwritten(WriteError::Gone)),
         };
-        let row = server.database().file(server.account(), &id).await?;
+        let row = database.file(account, &id).await?;
         row.map(|row| (row, new)).ok_or_else(|| unwritten(WriteError::Gone))
     }
 }

@@ -1,16 +1,17 @@
-//! Bytes of any length in, chunks in the database out: hashed and counted on the way, a few chunks a commit.
+//! Bytes of any length in, chunks in the database out: hashed and counted on the way, a few chunks a commit. Agents' uploads
+//! and customers' files go this one way.
 
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 use switchboard_common::model::{AccountId, FileId};
-use switchboard_common::store::{CHUNK_BYTES, Database, Finished, StoreError};
-use tokio::task::JoinHandle;
+use switchboard_common::store::{CHUNK_BYTES, Database, StoreError};
+use tokio_util::task::AbortOnDropHandle;
 
-/// Chunks of a commit. While one is under way the next is filled: an upload takes twice this memory.
+/// Chunks of a commit. While one is under way the next is filled: a file takes twice this memory.
 const AT_ONCE: usize = 4;
 
-/// Writes the bytes of one file whose row is there. Dropped before [`finish`](Self::finish), the file stays pending: give it
-/// up by [`Database::abandon_upload`].
+/// Writes the bytes of one pending file. Dropped, it writes no more: the chunks that are there stay until they are written
+/// again or the file is given up.
 pub struct ChunkWriter {
     database: Database,
     account: AccountId,
@@ -18,7 +19,7 @@ pub struct ChunkWriter {
     next_seq: i32,
     filling: BytesMut,
     full: Vec<Bytes>,
-    writing: Option<JoinHandle<Result<bool, StoreError>>>,
+    writing: Option<AbortOnDropHandle<Result<bool, StoreError>>>,
     hash: Sha256,
     size_bytes: u64,
 }
@@ -27,7 +28,9 @@ pub struct ChunkWriter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted {
     /// How much.
-    pub size_bytes: u64,
+    pub size_bytes: i64,
+    /// In how many chunks.
+    pub chunks: i32,
     /// Its hash.
     pub sha256: [u8; 32],
 }
@@ -76,8 +79,8 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// The last commit: the file is ready, or another one has its key.
-    pub async fn finish(mut self, sniffed: Option<&str>) -> Result<(Finished, Counted), WriteError> {
+    /// The last commit: all bytes are in the table. Whose file it is makes them readable.
+    pub async fn finish(mut self) -> Result<Counted, WriteError> {
         if !self.filling.is_empty() {
             self.full.push(self.filling.split().freeze());
         }
@@ -85,12 +88,8 @@ impl ChunkWriter {
             self.write().await?;
         }
         self.written().await?;
-        let counted = Counted { size_bytes: self.size_bytes, sha256: self.hash.finalize().into() };
-        let size = i64::try_from(counted.size_bytes).unwrap_or(i64::MAX);
-        match self.database.finish_upload(self.account, &self.id, size, &counted.sha256, sniffed).await? {
-            Finished::Gone => Err(WriteError::Gone),
-            finished => Ok((finished, counted)),
-        }
+        let size_bytes = i64::try_from(self.size_bytes).unwrap_or(i64::MAX);
+        Ok(Counted { size_bytes, chunks: self.next_seq, sha256: self.hash.finalize().into() })
     }
 
     async fn write(&mut self) -> Result<(), WriteError> {
@@ -98,7 +97,8 @@ impl ChunkWriter {
         let (database, account, id) = (self.database.clone(), self.account, self.id.clone());
         let (seq, chunks) = (self.next_seq, std::mem::take(&mut self.full));
         self.next_seq += chunks.len() as i32;
-        self.writing = Some(tokio::spawn(async move { database.write_chunks(account, &id, seq, &chunks).await }));
+        let writing = tokio::spawn(async move { database.write_chunks(account, &id, seq, &chunks).await });
+        self.writing = Some(AbortOnDropHandle::new(writing));
         Ok(())
     }
 
