@@ -52,6 +52,8 @@ pub struct FleetOptions {
     pub roles: bool,
     /// Further sections of the configuration.
     pub settings: &'static str,
+    /// Options of every process by their environment variables: they win over the configuration.
+    pub environment: &'static [(&'static str, &'static str)],
 }
 
 impl FleetOptions {
@@ -75,6 +77,7 @@ impl FleetOptions {
             loader: false,
             roles: true,
             settings: "",
+            environment: &[],
         }
     }
 

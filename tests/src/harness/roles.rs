@@ -12,6 +12,7 @@ impl Fleet {
     pub fn command_of(&self, role: &str) -> Command {
         let mut command = Command::new(&self.settings.switchboard);
         command.env("SWITCHBOARD_CONFIG", self.dir.join("switchboard.toml"));
+        command.envs(self.options.environment.iter().copied());
         if let Some(sabotage) = self.options.sabotage {
             command.env("SWITCHBOARD_SABOTAGE", sabotage);
         }
