@@ -3,6 +3,7 @@
 //! The active and the standby serve it alike, at all times: neither needs the tenure.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub struct PublicOptions {
     pub listen: SocketAddr,
     /// What a stranger's connections and requests may cost.
     pub limits: HttpLimits,
+    /// Genuine webhook requests that are taken in, per second on average.
+    pub webhooks_per_second: NonZeroU32,
     /// How links begin; empty: with a slash.
     pub url: String,
     /// Believes agents' tokens.
@@ -54,7 +57,8 @@ pub(crate) async fn serve(
         .map_err(|error| anyhow::anyhow!("cannot listen on {listen} (connector.listen): {error}"))?;
     tracing::info!(listen = %listener.local_addr()?, "serving platforms and agents");
     let health = health_routes(around.health.clone());
-    let webhooks = Door::open(settings.clone(), around, &limits.addresses, shutdown).routes();
+    let mean = options.webhooks_per_second;
+    let webhooks = Door::open(settings.clone(), around, &limits.addresses, mean, shutdown).routes();
     let files = FileServer::new(files(options, settings, databases, shutdown))?;
     let files = limits.addresses.limited(switchboard_fileserver::routes(files));
     let (router, ending) = (health.merge(webhooks).merge(files), shutdown.clone());

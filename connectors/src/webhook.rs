@@ -44,8 +44,8 @@ const BODIES_KIB: usize = 32 << 10;
 const WHOLE: Duration = Duration::from_secs(10);
 /// Seconds after which a platform may come again.
 const COME_AGAIN: u32 = 1;
-/// Genuine requests of the account: a second on average, and at once. An outage's backlog comes as fast as it can.
-const GENUINE: (NonZeroU32, NonZeroU32) = (NonZeroU32::new(500).unwrap(), NonZeroU32::new(2000).unwrap());
+/// Genuine requests of the account at once, in seconds of its mean: an outage's backlog comes as fast as it can.
+const AT_ONCE: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
 /// The door for an account's webhooks.
 pub(crate) struct Door {
@@ -99,9 +99,15 @@ impl IntoResponse for Ended {
 
 impl Door {
     /// Opens it; what it starts ends with the last user of the door.
-    pub fn open(settings: Settings, around: Surroundings, addresses: &Addresses, shutdown: &Shutdown) -> Self {
+    pub fn open(
+        settings: Settings,
+        around: Surroundings,
+        addresses: &Addresses,
+        mean: NonZeroU32,
+        shutdown: &Shutdown,
+    ) -> Self {
         let store = Storing { settings: settings.clone(), around };
-        Self::onto(Arc::new(store), settings, addresses, GENUINE, shutdown)
+        Self::onto(Arc::new(store), settings, addresses, (mean, mean.saturating_mul(AT_ONCE)), shutdown)
     }
 
     fn onto(

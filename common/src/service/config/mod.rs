@@ -3,6 +3,7 @@
 mod source;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +129,7 @@ pub struct Connector {
     pub listen: SocketAddr,
     pub public_url: String,
     pub proxy: String,
+    pub webhooks_per_second: NonZeroU32,
     pub poll_timeout_s: u64,
     pub in_flight: usize,
     pub write_by_ms: u64,

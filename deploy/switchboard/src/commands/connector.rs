@@ -43,6 +43,7 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
         public: PublicOptions {
             listen: args.listen.unwrap_or(config.connector.listen),
             limits: HttpLimits::new(&config.public)?,
+            webhooks_per_second: config.connector.webhooks_per_second,
             url: config.connector.public_url.clone(),
             verifier: Verifier::watched(config, &process.shutdown)?,
             link_secret: config.link_secret()?,
