@@ -80,9 +80,9 @@ INSERT INTO feed_entry (feed_id, seq, account_id, chat_id, chat_seq, at)
 SELECT r.f, uf.base + row_number() OVER (PARTITION BY r.f ORDER BY r.n), r.a, r.c, r.s, current_setting('switchboard.at')::timestamptz
   FROM r JOIN uf ON uf.id = r.f ORDER BY r.n";
 
-/// For the test that reads the plans.
-#[cfg(test)]
-pub(super) const HOT: &[&str] = &[HISTORY, LOCK_FEEDS, FEED_ENTRIES];
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) const HOT: &[&str] = &[CLOCK, HISTORY, LOCK_FEEDS, FEED_ENTRIES];
 
 /// Appends entries to their chats' logs and to the feeds that see them, in the given order, in one trip.
 /// Fails, before anything is committed, when a row is missing: a feed without its row would lose the entry silently.

@@ -73,8 +73,8 @@ const CLOSED: &str = "UPDATE interaction SET closed_at = now(), outcome = $3 WHE
 const TAKEN_WHEN: &str =
     "SELECT seq FROM history WHERE account_id = $1 AND chat_id = $2 AND kind = 4 ORDER BY seq DESC LIMIT 1";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[LOCK_CHAT, SET_STATE, TAKEN, CLOSED, TAKEN_WHEN];
 
 impl LockedChat {

@@ -48,8 +48,8 @@ SELECT f.id FROM feed f
  CROSS JOIN LATERAL (SELECT x.at FROM feed_entry x WHERE x.feed_id = f.id ORDER BY x.seq LIMIT 1) o
  WHERE o.at < now() - make_interval(secs => $1) ORDER BY f.id";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) fn hot() -> Vec<&'static str> {
     vec![&READ, PRUNE]
 }

@@ -62,6 +62,10 @@ WITH me AS (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch
 INSERT INTO account_cursor (account_id, cursor) SELECT account_id, $3 FROM me
     ON CONFLICT (account_id) DO UPDATE SET cursor = excluded.cursor, moved_at = now()";
 
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
+pub(super) const HOT: &[&str] = &[STORE, QUARANTINE, MOVE_CURSOR];
+
 impl Database {
     /// Stores a batch and moves the cursor, all or nothing. When this returns, the batch may be acknowledged
     /// to the platform: the transaction wrote, even if every fact was a repeat (a repeat that wrote nothing

@@ -57,8 +57,8 @@ SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10, CASE u.n WHEN 1 THEN $
 
 const WRITTEN: &str = "UPDATE chat SET last_seq = $2, unread = 0, last_out_at = now() WHERE id = $1";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[EXISTING, INSERT_PARTS, WRITTEN];
 
 impl Database {

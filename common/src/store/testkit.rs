@@ -96,3 +96,19 @@ fn with_database(url: &str, name: &str) -> String {
         None => format!("{server}/{name}"),
     }
 }
+
+/// Statements of the hot paths, for tests that compare others with them.
+pub fn hot_statements() -> Vec<&'static str> {
+    use super::{append, chats, claim, drain, feeds, heads, intake, outbox};
+    [
+        intake::HOT.to_vec(),
+        drain::hot(),
+        append::HOT.to_vec(),
+        feeds::hot(),
+        chats::HOT.to_vec(),
+        outbox::HOT.to_vec(),
+        heads::HOT.to_vec(),
+        claim::HOT.to_vec(),
+    ]
+    .concat()
+}

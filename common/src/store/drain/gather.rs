@@ -54,8 +54,8 @@ SELECT u.c, u.f, x.chat_seq FROM unnest($1::int[], $2::bigint[], $3::text[]) u(a
 
 const AGENT_FEEDS: &str = "SELECT id, feed_id FROM agent WHERE id = ANY ($1::int[])";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[MEET, IDENTIFY, OPEN, FIND_EDITED, FIND_SHOWN, AGENT_FEEDS];
 
 /// Asks what has to be asked.

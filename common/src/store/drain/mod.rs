@@ -17,8 +17,8 @@ mod write;
 
 use super::{Database, StoreError};
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) fn hot() -> Vec<&'static str> {
     [take::HOT, gather::HOT, newcomers::HOT, write::HOT].concat()
 }

@@ -35,8 +35,8 @@ SELECT u.a, u.k, c.id, u.t
 // The delete is the claim here, too: of two chatservers one puts the row aside.
 const CLAIM: &str = "DELETE FROM pending WHERE id = ANY ($1::bigint[]) RETURNING id";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[STRANGERS, CUSTOMERS, CHATS, CLAIM];
 
 /// A chat to be made. In a group the author is no property of the chat.

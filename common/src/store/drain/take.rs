@@ -88,8 +88,8 @@ SELECT s.seen, s.unknown, d.id, d.chat_key, d.kind, d.dedupe_key, d.body, d.item
                       WHERE x.account_id = d.account_id AND x.platform_id = d.item->>'author_id' LIMIT 1) cu ON true
  ORDER BY d.id";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[TAKE];
 
 /// Begins the batch's transaction and claims.

@@ -34,8 +34,8 @@ SELECT a, k, r, w FROM unnest($1::int[], $2::text[], $3::text[], $4::bytea[]) u(
  ORDER BY a, k COLLATE \"C\"
     ON CONFLICT (account_id, dedupe_key) DO UPDATE SET replayed_at = NULL, reason = excluded.reason";
 
-/// For the test that reads the plans.
-#[cfg(test)]
+/// For tests that read them.
+#[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[UPDATE_CHATS, CHAT_DAYS, USES, QUARANTINE];
 
 /// Writes entries, feeds and chats.
