@@ -45,6 +45,7 @@ need() {
   [ -x "$PGBIN/initdb" ] || missing+=(postgresql)
   [ -e "${ZKCP%%:*}" ] || missing+=(libzookeeper-java)
   command -v java >/dev/null || missing+=(default-jre-headless)
+  if [ "${1:-}" = bench ] && [ -z "$HAPROXY" ]; then missing+=(haproxy); fi
   if [ "${1:-}" = test ]; then
     [ -n "${SWITCHBOARD_PYTHON:-}" ] || [ -n "$PYTHON" ] || missing+=(python3-venv)
     [ -n "$CHROMIUM" ] || missing+=(chromium)

@@ -29,6 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("tests", &["switchboard-common"]),
     ("tests/chaos", &["switchboard-tests"]),
+    ("tests/bench", &["switchboard-tests"]),
     ("tests/model", &[]),
     ("tests/simulators/telegram", &[]),
 ];
