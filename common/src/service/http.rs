@@ -105,7 +105,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, sh
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        if let Err(error) = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES) {
             tracing::debug!(%error, "TCP_NOTSENT_LOWAT");
         }
         let stream = Patient::new(stream, limits.taken_within);
