@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::SettingsError;
@@ -52,12 +53,16 @@ impl Secrets {
     }
 }
 
-/// Whether `given` is one of `secrets`. Takes as long whether the first byte differs or the last.
+/// Whether `given` is one of `secrets`. How long it takes tells neither where they differ, nor how long a secret is, nor which
+/// one it was: digests of equal length are compared, and all of them.
 pub(crate) fn is_one_of(given: &[u8], secrets: &[SecretString]) -> bool {
-    let found = secrets
-        .iter()
-        .fold(subtle::Choice::from(0), |found, secret| found | secret.expose_secret().as_bytes().ct_eq(given));
-    found.into()
+    let digest = |bytes: &[u8]| <[u8; 32]>::from(Sha256::digest(bytes));
+    is_among(&digest(given), secrets.iter().map(|secret| digest(secret.expose_secret().as_bytes())))
+}
+
+/// Their length is one by their type; each element of each is compared, whatever the others are.
+fn is_among<T: ConstantTimeEq, const N: usize>(given: &[T; N], all: impl Iterator<Item = [T; N]>) -> bool {
+    all.fold(Choice::from(0), |found, one| found | one.as_slice().ct_eq(given)).into()
 }
 
 fn wrong(why: &dyn std::fmt::Display) -> SettingsError {
@@ -78,3 +83,6 @@ fn read(text: &SecretString, check: Check) -> Result<Arc<[SecretString]>, Settin
 #[cfg(test)]
 #[path = "secrets_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "secrets_timing_tests.rs"]
+mod timing_tests;
