@@ -130,7 +130,7 @@ async fn a_doctor_asks_the_platform_where_it_delivers() {
     let elsewhere = "https://elsewhere.example/hook?key=hunter2";
     fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
     let found = doctor(&fleet, &["--account", "support"], &[]).1;
-    only_bad(&found, &["delivered elsewhere, to https://elsewhere.example ", "get a new one"]);
+    only_bad(&found, &["delivered elsewhere, to https://elsewhere.example\" ", "get a new one"]);
 
     // With another secret our own address refuses what is brought.
     fleet.platform.order("set_webhook", json!({"url": own, "secret_token": "guessed-by-a-stranger"})).await;
