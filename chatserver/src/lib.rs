@@ -67,7 +67,8 @@ pub async fn run(
         shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
     ];
     let served = page::routes(&config.origins).merge(page::descriptions(&config.openapi));
-    let router = config.http.addresses.limited(agents::routes(door).merge(served)).merge(health_routes(health));
+    let router = config.http.addresses.limited(agents::routes(door).merge(served)).merge(health_routes(health.clone()));
+    health.set("serving", true, "agents are let in");
     let mut serving = pin!(serve(listener, router, config.http, &shutdown));
     let result = tokio::select! {
         () = &mut serving => Ok(()),

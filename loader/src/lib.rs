@@ -58,7 +58,8 @@ pub async fn run(
         exports: Arc::new(Semaphore::new(config.exports_at_once)),
         shutdown: shutdown.clone(),
     });
-    let router = surface::around(routes::router(loader), &config).merge(health_routes(health));
+    let router = surface::around(routes::router(loader), &config).merge(health_routes(health.clone()));
+    health.set("serving", true, "requests are answered");
     http::serve(listener, router, config.limits, &shutdown).await;
     Ok(())
 }

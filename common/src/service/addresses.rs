@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use super::networks::Networks;
+use super::networks::{Lists, Networks};
 use crate::service::config::{ConfigError, Public};
 use crate::service::metrics::TURNED_AWAY;
 use crate::service::problem::Problem;
@@ -37,8 +37,7 @@ pub struct Addresses(Arc<Inner>);
 
 struct Inner {
     trusted: Networks,
-    allow: Networks,
-    deny: Networks,
+    lists: Lists,
     pace: DefaultKeyedRateLimiter<IpAddr>,
     forgot: Mutex<Instant>,
     sockets: Mutex<HashMap<IpAddr, usize>>,
@@ -60,7 +59,7 @@ impl Addresses {
     /// Reads the section `[public]`.
     pub fn new(public: &Public) -> Result<Self, ConfigError> {
         let wrong = |key: &str, why: String| ConfigError::Value { key: format!("public.{key}"), why };
-        let list = |key: &str, text: &str| Networks::parse(text).map_err(|why| wrong(key, why));
+        let trusted = Networks::parse(&public.trusted_proxies).map_err(|why| wrong("trusted_proxies", why))?;
         let rate = |key: &str, n: u32| NonZeroU32::new(n).ok_or_else(|| wrong(key, "must be at least 1".to_owned()));
         let quota = Quota::per_second(rate("requests_per_second", public.requests_per_second)?)
             .allow_burst(rate("requests_at_once", public.requests_at_once)?);
@@ -68,9 +67,8 @@ impl Addresses {
             return Err(wrong("sockets_per_address, connections", "must be at least 1".to_owned()));
         }
         Ok(Self(Arc::new(Inner {
-            trusted: list("trusted_proxies", &public.trusted_proxies)?,
-            allow: list("allow", &public.allow)?,
-            deny: list("deny", &public.deny)?,
+            trusted,
+            lists: Lists::new("public", &public.allow, &public.deny)?,
             pace: RateLimiter::keyed(quota),
             forgot: Mutex::new(Instant::now()),
             sockets: Mutex::default(),
@@ -103,7 +101,7 @@ impl Addresses {
     /// Lets a request in and tells its address, or says why not: 403 by the lists, 429 when the address is too fast.
     pub fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Result<IpAddr, Problem> {
         let address = self.client(peer, headers);
-        if self.0.deny.contains(address) || !(self.0.allow.is_empty() || self.0.allow.contains(address)) {
+        if !self.0.lists.serve(address) {
             metrics::counter!(TURNED_AWAY, "outcome" => "denied").increment(1);
             return Err(Problem::forbidden("this address is not served"));
         }

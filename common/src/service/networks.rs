@@ -2,6 +2,30 @@
 
 use std::net::IpAddr;
 
+use super::config::ConfigError;
+
+/// Whom a listener serves: those allowed, when any are named, but for those denied.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    allow: Networks,
+    deny: Networks,
+}
+
+impl Lists {
+    /// Reads the options `allow` and `deny` of a section.
+    pub fn new(section: &str, allow: &str, deny: &str) -> Result<Self, ConfigError> {
+        let list = |key: &str, text: &str| {
+            Networks::parse(text).map_err(|why| ConfigError::Value { key: format!("{section}.{key}"), why })
+        };
+        Ok(Self { allow: list("allow", allow)?, deny: list("deny", deny)? })
+    }
+
+    /// Whether an address is served.
+    pub fn serve(&self, address: IpAddr) -> bool {
+        !self.deny.contains(address) && (self.allow.is_empty() || self.allow.contains(address))
+    }
+}
+
 /// Addresses and networks, as an option lists them. The empty list has nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<Network>);
@@ -85,6 +109,18 @@ mod tests {
         assert!(all.contains("203.0.113.1".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
         assert!(Networks::parse("::/0").unwrap().contains("::1".parse().unwrap()));
         assert!(Networks::parse(" ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn lists_say_whom_a_listener_serves() {
+        let served = |allow: &str, deny: &str| {
+            let lists = Lists::new("admin", allow, deny).unwrap();
+            ["10.0.0.1", "10.1.0.1", "192.0.2.1"].map(|address| lists.serve(address.parse().unwrap()))
+        };
+        assert_eq!(served("", ""), [true, true, true]);
+        assert_eq!(served("10.0.0.0/8", "10.1.0.0/16"), [true, false, false]);
+        assert_eq!(served("", "192.0.2.1"), [true, true, false]);
+        assert!(Lists::new("admin", "", "proxy").unwrap_err().to_string().contains("admin.deny"));
     }
 
     #[test]

@@ -37,7 +37,8 @@ const TASKS: Duration = Duration::from_secs(20);
 const SURROUNDINGS: Duration = Duration::from_secs(3);
 
 impl Process {
-    /// Logs, metrics, the admin listener, the database (waited for), ZooKeeper (not waited for).
+    /// Logs, metrics, the admin listener, the database (waited for), ZooKeeper (not waited for). Ready only when the component
+    /// itself has said that it is `serving`.
     pub async fn start(config: &Config, name: &str, admin_listen: Option<SocketAddr>) -> anyhow::Result<Self> {
         let database = Database::new(&config.database(&application_name(name))?)?;
         Self::start_on(config, name, admin_listen, database, ensemble).await
@@ -66,10 +67,10 @@ impl Process {
         let shutdown = Shutdown::on_signals()?;
         let surroundings = Shutdown::default();
         let health = Health::default();
-        health.expect(&["postgres"]);
+        health.expect(&["postgres", "serving"]);
         let listen = admin_listen.unwrap_or(config.admin.listen);
         let metrics = metrics::install(&surroundings, &labels(name))?;
-        let address = admin::serve(listen, health.clone(), metrics, &surroundings).await?;
+        let address = admin::serve(listen, config.admin.lists()?, health.clone(), metrics, &surroundings).await?;
         tracing::info!(component = name, admin = %address, version = env!("CARGO_PKG_VERSION"), "starting");
         wait_for_schema(&database, &health, &shutdown).await?;
         let ensemble = ensemble(config, &surroundings);

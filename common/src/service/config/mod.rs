@@ -15,6 +15,7 @@ pub use crate::secrets::{SecretFile, SecretRefError, resolve_secret};
 pub use source::ConfigError;
 
 use crate::service::addresses::Addresses;
+use crate::service::networks::Lists;
 use crate::store::DatabaseOptions;
 
 /// The commented default file: every option, its default, a sentence.
@@ -85,6 +86,15 @@ pub struct Doorbell {
 #[allow(missing_docs)]
 pub struct Admin {
     pub listen: SocketAddr,
+    pub allow: String,
+    pub deny: String,
+}
+
+impl Admin {
+    /// Whom the listener serves.
+    pub fn lists(&self) -> Result<Lists, ConfigError> {
+        Lists::new("admin", &self.allow, &self.deny)
+    }
 }
 
 /// `[log]`
@@ -245,6 +255,7 @@ impl Config {
         if !self.zookeeper.chroot.starts_with('/') {
             return refuse("zookeeper.chroot", "must start with /");
         }
+        self.admin.lists()?;
         Addresses::new(&self.public).map(drop)
     }
 
