@@ -1,14 +1,16 @@
 //! What must be done now and then: sessions' standing, partitions ahead, old feed entries away.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use switchboard_common::access::Verifier;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Database, Standing, StoreError};
 
 use crate::agents::CloseCode;
 use crate::agents::hub::{Hub, Live};
 
-/// An agent who is shut out, or loses a queue or a scope, loses the sessions within five seconds: this, and the look.
+/// An agent who is shut out, or loses a queue or a scope, or whose token's key is taken away, loses the sessions within five seconds: this, and the look.
 const STANDING_EVERY: Duration = Duration::from_secs(4);
 
 /// Sessions' rows are refreshed every so many checks of standing.
@@ -21,11 +23,22 @@ const SILENCE: Duration = Duration::from_secs(600);
 const LOG_EVERY: Duration = Duration::from_secs(3600);
 
 /// Ends sessions of agents who may not be there any more, or read other feeds by now; and keeps the sessions' rows.
-pub(crate) async fn watch_sessions(database: Database, hub: Hub, name: String, shutdown: Shutdown) {
+pub(crate) async fn watch_sessions(
+    database: Database,
+    hub: Hub,
+    verifier: Arc<Verifier>,
+    name: String,
+    shutdown: Shutdown,
+) {
     let mut epoch = None;
     let mut round = 0;
     loop {
-        let live = hub.list().await;
+        let mut live = hub.list().await;
+        // Whoever has the key may make tokens for anybody: what it let in ends with it, whatever the database says.
+        let withdrawn: Vec<Live> = live.extract_if(.., |live| !verifier.believes(live.key)).collect();
+        for live in withdrawn {
+            hub.kick(live.session, CloseCode::Unauthorized).await;
+        }
         if let Err(error) = check_standing(&database, &hub, &live, &mut epoch).await {
             tracing::debug!(%error, "sessions' standing was not checked");
         }

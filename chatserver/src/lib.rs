@@ -58,12 +58,19 @@ pub async fn run(
         shutdown.clone(),
     ));
 
+    let verifier = config.verifier.clone();
     let ear = doorbells.listen_chatserver(&config.name);
     let parts = [
         shutdown.spawn(wakes::listen(ear, wakes.clone(), shutdown.clone())),
         shutdown.spawn(drain::run(database.clone(), doorbells.clone(), wakes.clone(), shutdown.clone())),
         shutdown.spawn(relay::run(database.clone(), config.limits, commands, wakes.clone(), shutdown.clone())),
-        shutdown.spawn(housekeeping::watch_sessions(database.clone(), hub, config.name.clone(), shutdown.clone())),
+        shutdown.spawn(housekeeping::watch_sessions(
+            database.clone(),
+            hub,
+            verifier,
+            config.name.clone(),
+            shutdown.clone(),
+        )),
         shutdown.spawn(housekeeping::keep_log(database, config.feed_retention, shutdown.clone())),
     ];
     let served = page::routes(&config.origins).merge(page::descriptions(&config.openapi));

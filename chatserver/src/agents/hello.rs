@@ -74,7 +74,8 @@ pub(super) async fn greet(
     };
     door.database.open_session(session, agent.id, &door.config.name).await.map_err(unavailable)?;
     let (out, inlet) = outlet(door.config.limits.queue_bytes, door.wakes.clone());
-    let joining = Joining { session, agent: agent.id, scopes: agent.scopes, feeds: readings, outlet: out };
+    let (key, scopes) = (caller.identity.key, agent.scopes);
+    let joining = Joining { session, agent: agent.id, scopes, key, feeds: readings, outlet: out };
     match door.hub.join(joining).await {
         Some(true) => {}
         Some(false) => {

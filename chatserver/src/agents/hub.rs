@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use chrono::Utc;
+use switchboard_common::access::KeyMark;
 use switchboard_common::faults::{Sabotage, sabotaged};
 use switchboard_common::model::{AgentId, FeedId, TokenScopes};
 use switchboard_common::service::metrics;
@@ -26,6 +27,8 @@ pub(crate) struct Joining {
     pub(crate) agent: AgentId,
     /// Those of the agent's row.
     pub(crate) scopes: TokenScopes,
+    /// Of the key that its token was signed by.
+    pub(crate) key: KeyMark,
     /// What it reads: feed, name, cursor.
     pub(crate) feeds: Vec<Reading>,
     pub(crate) outlet: Outlet,
@@ -45,6 +48,7 @@ pub(crate) struct Live {
     pub(crate) session: Uuid,
     pub(crate) agent: AgentId,
     pub(crate) scopes: TokenScopes,
+    pub(crate) key: KeyMark,
     pub(crate) feeds: Vec<FeedId>,
 }
 
@@ -108,6 +112,7 @@ pub(crate) struct Sessions {
 struct Session {
     agent: AgentId,
     scopes: TokenScopes,
+    key: KeyMark,
     readings: Vec<Reading>,
     outlet: Outlet,
     /// Refused an entry in the present delivery: what follows is no gap.
@@ -147,6 +152,7 @@ impl Sessions {
                     session: *session,
                     agent: state.agent,
                     scopes: state.scopes,
+                    key: state.key,
                     feeds: state.readings.iter().map(|reading| reading.feed).collect(),
                 };
                 let _ = answer.send(self.all.iter().map(live).collect());
@@ -162,6 +168,7 @@ impl Sessions {
         let session = Session {
             agent: joining.agent,
             scopes: joining.scopes,
+            key: joining.key,
             readings: joining.feeds,
             outlet: joining.outlet,
             full: false,

@@ -29,7 +29,14 @@ fn join(sessions: &mut Sessions, agent: i32, cursor: i64, most_bytes: usize) -> 
     let (answer, mut answered) = oneshot::channel();
     sessions.apply(
         Command::Join(
-            Box::new(Joining { session, agent: AgentId(agent), scopes: TokenScopes::default(), feeds, outlet }),
+            Box::new(Joining {
+                session,
+                agent: AgentId(agent),
+                scopes: TokenScopes::default(),
+                key: KeyMark::default(),
+                feeds,
+                outlet,
+            }),
             answer,
         ),
         2,

@@ -13,4 +13,4 @@ pub use crate::service::addresses::{Addresses, ClientAddress, Held};
 pub use crate::service::networks::Networks;
 pub use http::{Caller, Gate, Refused, bearer};
 pub use rules::{Rule, Surface};
-pub use token::{AuthKey, AuthSettings, AuthSettingsError, Denied, Identity, TokenAlgorithm, Verifier};
+pub use token::{AuthKey, AuthSettings, AuthSettingsError, Denied, Identity, KeyMark, TokenAlgorithm, Verifier};

@@ -13,6 +13,7 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::model::{TokenScope, TokenScopes};
 use crate::service::config::{Config, ConfigError};
@@ -146,7 +147,13 @@ pub struct Identity {
     pub scopes: TokenScopes,
     /// When the session ends, clocks' difference included.
     pub until: DateTime<Utc>,
+    /// Which key said so.
+    pub key: KeyMark,
 }
+
+/// Names a key of tokens and tells nothing of it: a digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyMark([u8; 32]);
 
 /// The token is not believed. Why is nobody's business but the log's; the words quote nothing of the token.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -173,6 +180,7 @@ pub struct Verifier {
 }
 
 struct Key {
+    mark: KeyMark,
     id: Option<String>,
     key: DecodingKey,
     validation: Validation,
@@ -218,9 +226,15 @@ impl Verifier {
             validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
             validation.validate_nbf = true;
             validation.leeway = u64::from(LEEWAY_S);
-            Ok(Key { id: key.id.clone(), key: decoding_key(key)?, validation })
+            let mark = KeyMark(Sha256::digest(key.material.expose_secret()).into());
+            Ok(Key { mark, id: key.id.clone(), key: decoding_key(key)?, validation })
         };
         settings.keys.iter().map(key).collect()
+    }
+
+    /// Whether tokens by this key are believed: not after it was taken away.
+    pub fn believes(&self, mark: KeyMark) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).iter().any(|key| key.mark == mark)
     }
 
     /// Checks a token.
@@ -243,7 +257,7 @@ impl Verifier {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         for key in keys.iter().filter(fits) {
             match decode::<Claims>(token, &key.key, &key.validation) {
-                Ok(token) => return identity(&token.claims),
+                Ok(token) => return identity(&token.claims, key.mark),
                 Err(error) => denied = error.into(),
             }
         }
@@ -251,7 +265,7 @@ impl Verifier {
     }
 }
 
-fn identity(claims: &Claims) -> Result<Identity, Denied> {
+fn identity(claims: &Claims, key: KeyMark) -> Result<Identity, Denied> {
     let expires = DateTime::from_timestamp(claims.exp.ceil() as i64, 0);
     let until = expires.and_then(|at| at.checked_add_signed(TimeDelta::seconds(i64::from(LEEWAY_S))));
     let scopes = match &claims.scope {
@@ -262,7 +276,7 @@ fn identity(claims: &Claims) -> Result<Identity, Denied> {
     let named = (1..=LONGEST_SUBJECT).contains(&length) && !claims.sub.contains(char::is_control);
     match (named, until) {
         _ if scopes.is_empty() => Err(Denied("its scope has no word of ours")),
-        (true, Some(until)) => Ok(Identity { subject: claims.sub.clone(), scopes, until }),
+        (true, Some(until)) => Ok(Identity { subject: claims.sub.clone(), scopes, until, key }),
         _ => Err(Denied("its sub is no name, or its exp out of range")),
     }
 }

@@ -72,10 +72,9 @@ fn a_good_token_names_the_agent_and_when_to_stop() {
     let now = get_current_timestamp();
     let identity = shared().verify(&sign(&with(json!({ "exp": now + 600 })))).unwrap();
     let until = DateTime::from_timestamp(now as i64 + 630, 0).unwrap();
-    assert_eq!(
-        identity,
-        Identity { subject: "anna".to_owned(), scopes: TokenScopes::from_iter([TokenScope::Agent]), until }
-    );
+    let (subject, scopes) = ("anna".to_owned(), TokenScopes::from_iter([TokenScope::Agent]));
+    assert_eq!(identity, Identity { subject, scopes, until, key: identity.key });
+    assert!(shared().believes(identity.key) && !shared().believes(KeyMark::default()));
     for good in [
         json!({ "aud": ["others", "agents"] }),
         json!({ "nbf": now + 20 }),
