@@ -52,7 +52,7 @@ GRANT SELECT, UPDATE ON feed TO switchboard_chatserver;
 GRANT SELECT, INSERT, DELETE ON feed_entry TO switchboard_chatserver;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent_session TO switchboard_chatserver;
 GRANT SELECT, DELETE ON pending TO switchboard_chatserver;
-GRANT SELECT ON inbox, attempt, account_lease TO switchboard_chatserver;
+GRANT SELECT ON inbox, attempt, exchange, account_lease TO switchboard_chatserver;
 
 -- The loader only reads; the bytes of files are not its business.
 GRANT SELECT ON chat, customer, interaction, history, chat_day, outbox, file, file_use, audit, account_lease

@@ -57,7 +57,9 @@ SELECT a.name, a.platform, a.enabled, l.epoch, CASE WHEN l.released THEN NULL EL
  CROSS JOIN LATERAL (SELECT count(*) AS last_minute, count(*) FILTER (WHERE claimed_at > clock_timestamp() - interval '1 s') AS last_second
                        FROM attempt WHERE account_id = a.id AND claimed_at > clock_timestamp() - interval '1 min') t
  CROSS JOIN LATERAL (SELECT extract(epoch FROM max(freeze_until) - clock_timestamp())::float8 AS frozen
-                       FROM attempt WHERE account_id = a.id AND freeze_until > clock_timestamp()) f
+                       FROM (SELECT freeze_until FROM attempt WHERE account_id = a.id AND freeze_until > clock_timestamp()
+                              UNION ALL
+                             SELECT freeze_until FROM exchange WHERE account_id = a.id AND freeze_until > clock_timestamp()) p) f
   LEFT JOIN LATERAL (SELECT reason, coalesce(ended_at, claimed_at) AS at FROM attempt
                       WHERE account_id = a.id AND outcome <> 1 AND reason IS NOT NULL AND claimed_at > clock_timestamp() - interval '1 hour'
                       ORDER BY claimed_at DESC LIMIT 1) e ON true

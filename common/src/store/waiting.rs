@@ -102,8 +102,12 @@ SELECT c.account_id, c.platform_key, c.customer_id IS NULL AS in_group, a.capabi
        (SELECT t.outcome FROM attempt t
          WHERE t.account_id = c.account_id AND t.claimed_at > now() - interval '5 min' AND t.epoch = l.epoch
            AND t.outcome IS NOT NULL ORDER BY t.claimed_at DESC LIMIT 1) AS last_outcome,
-       coalesce((SELECT extract(epoch FROM max(t.freeze_until) - clock_timestamp()) FROM attempt t
-         WHERE t.account_id = c.account_id AND t.freeze_until > now() AND t.freeze_scope = 'account'), 0)::float8 AS account_pause,
+       coalesce((SELECT extract(epoch FROM max(p.freeze_until) - clock_timestamp()) FROM (
+         SELECT t.freeze_until FROM attempt t
+          WHERE t.account_id = c.account_id AND t.freeze_until > now() AND t.freeze_scope = 'account'
+          UNION ALL
+         SELECT e.freeze_until FROM exchange e WHERE e.account_id = c.account_id AND e.freeze_until > now()) p), 0)::float8
+         AS account_pause,
        coalesce((SELECT extract(epoch FROM max(t.freeze_until) - clock_timestamp()) FROM attempt t
          WHERE t.account_id = c.account_id AND t.freeze_until > now()
            AND t.freeze_scope = 'chat:' || c.platform_key), 0)::float8 AS chat_pause
@@ -133,15 +137,21 @@ SELECT l.lane, f.ids, f.chats, b.newest, b.density FROM unnest('{0,1,2}'::int2[]
  WHERE b.newest IS NOT NULL";
 
 // $1 account $2 the chat's key $3 the account's longest window in seconds $4 the chat's. A call takes 15 s at most, or counts
-// as ended. Long windows are cut: whoever fills one of a day waits longer than this can say.
+// as ended; an exchange that is no call of a part counts for the account alone. Long windows are cut: whoever fills one of a day waits longer than this can say.
 const PAST: &str = "
 SELECT * FROM (
-  SELECT t.chat_key = $2 AS own, t.cost, extract(epoch FROM clock_timestamp() - t.claimed_at)::float8 AS claimed_ago,
+ (SELECT t.chat_key = $2 AS own, t.cost, extract(epoch FROM clock_timestamp() - t.claimed_at)::float8 AS claimed_ago,
          extract(epoch FROM clock_timestamp() - coalesce(t.ended_at, CASE WHEN t.answer_by < clock_timestamp() THEN t.answer_by END))::float8
            AS ended_ago
     FROM attempt t
    WHERE t.account_id = $1 AND t.claimed_at > now() - make_interval(secs => greatest($3::float8, $4::float8) + 15)
-   ORDER BY t.claimed_at DESC LIMIT 2000) x
+   ORDER BY t.claimed_at DESC LIMIT 2000)
+  UNION ALL
+ (SELECT false, e.cost, extract(epoch FROM clock_timestamp() - e.begun_at)::float8,
+         extract(epoch FROM clock_timestamp() - coalesce(e.ended_at, CASE WHEN e.answer_by < clock_timestamp() THEN e.answer_by END))::float8
+    FROM exchange e
+   WHERE e.account_id = $1 AND e.begun_at > now() - make_interval(secs => $3::float8 + 30)
+   ORDER BY e.begun_at DESC LIMIT 2000)) x
  WHERE coalesce(x.ended_ago, 0) < CASE WHEN x.own THEN greatest($3::float8, $4::float8) ELSE $3::float8 END";
 
 /// For the test that reads the plans.

@@ -21,7 +21,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("chat", ["S", "SIU", "S", "SU"]),
     ("chat_day", ["", "SI", "S", "S"]),
     ("customer", ["", "SIU", "S", "S"]),
-    ("exchange", ["SIUD", "", "", "SIU"]),
+    ("exchange", ["SIUD", "S", "", "SIU"]),
     ("feed", ["", "SU", "", "SIU"]),
     ("feed_entry", ["", "SID", "", "SI"]),
     ("file", ["SIUD", "SIU", "S", "SI"]),

@@ -115,6 +115,17 @@ async fn the_reason_is_what_holds() {
         f.run("UPDATE attempt SET freeze_until = now()").await;
     }
 
+    // The platform asked for it when it was asked for a file: that names no chat.
+    let epoch = f.database.lease(f.account).await.unwrap().epoch;
+    let lookup = f.database.begin_exchange(f.account, epoch, 1, minute).await.unwrap().unwrap();
+    f.database.end_exchange(f.account, lookup, Some(minute)).await.unwrap();
+    f.run("UPDATE outbox SET retry_at = NULL").await;
+    let part = f.look(chat).await.remove(0);
+    assert!(part.reason == WaitReason::Paused && part.expected_s.unwrap() > 55.0, "{part:?}");
+    let frozen = f.database.account_states().await.unwrap()[0].frozen_s;
+    assert!(frozen.is_some_and(|seconds| seconds > 55.0), "{frozen:?}");
+    f.run("UPDATE exchange SET freeze_until = now()").await;
+
     f.run("UPDATE outbox SET retry_at = NULL; UPDATE attempt SET ended_at = ended_at - interval '2 s'").await;
     f.attempt(chat, Some(&retry(AttemptOutcome::AccountDown, minute, None))).await;
     let down = f.look(chat).await;
