@@ -71,19 +71,20 @@ impl From<Refusal> for Trouble {
                 let message = format!("the platform takes files of at most {most} bytes");
                 return Self::Failure(Failure::new(Code::TooLarge, message));
             }
+            Refusal::NotItsLane => (Code::Forbidden, BOTS_LANES),
             Refusal::TooLate => (Code::TooLate, "it is too late for that"),
         };
         Self::Failure(Failure::new(code, message))
     }
 }
 
+const BOTS_LANES: &str = "a bot sends in the lanes bot and bulk";
+
 /// The lane of a message: a session without the scope `agent` is a program's.
 fn lane_of(scopes: TokenScopes, word: Option<LaneWord>) -> Result<Lane, Failure> {
     match (scopes.has(TokenScope::Agent), word) {
         (true, word) => Ok(word.map_or(Lane::Interactive, Lane::from)),
-        (false, Some(LaneWord::Interactive)) => {
-            Err(Failure::new(Code::Forbidden, "a bot sends in the lanes bot and bulk"))
-        }
+        (false, Some(LaneWord::Interactive)) => Err(Failure::new(Code::Forbidden, BOTS_LANES)),
         (false, word) => Ok(word.map_or(Lane::Bot, Lane::from)),
     }
 }
@@ -145,7 +146,8 @@ pub(super) async fn handle(
             raw(&Cancelled { cancelled })
         }
         Request::Resend { chat, seq, part } => {
-            decide(door, agent, chat.0, seq, Decision::Resend(part)).await?;
+            let resend = if scopes.has(TokenScope::Agent) { Decision::Resend } else { Decision::ResendByBot };
+            decide(door, agent, chat.0, seq, resend(part)).await?;
             raw(&Nothing {})
         }
         Request::MarkSent { chat, seq, part } => {

@@ -27,6 +27,8 @@ pub enum Refusal {
     Unsupported(&'static str),
     /// The account's platform takes files of so many bytes at most.
     TooLarge(u64),
+    /// A bot asked for something in the lane of agents' own answers.
+    NotItsLane,
     /// The parts are not in the state any more that the request is about.
     TooLate,
 }

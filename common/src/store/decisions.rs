@@ -5,7 +5,7 @@ use super::chats::{LOCK_CHAT, LockedChat, Refusal};
 use super::items::OutcomeItem;
 use super::work::Work;
 use super::{Agent, Database, StoreError};
-use crate::model::{AccountName, ChatId, EntryKind, FeedId, PartState};
+use crate::model::{AccountName, ChatId, EntryKind, FeedId, Lane, PartState};
 
 /// A decision about a message's parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Decision {
     Cancel,
     /// Send an unconfirmed part again, though it may have arrived.
     Resend(i16),
+    /// The same by a bot: not a part of an agent's own answer, whose lane is not for bots.
+    ResendByBot(i16),
     /// An unconfirmed part arrived, the agent says.
     MarkSent(i16),
     /// Give an unconfirmed part up.
@@ -32,7 +34,7 @@ pub struct Decided {
 // After the chat's lock, in id order. A claim under way holds its row for one short transaction: this waits for it, and
 // then sees the part as claimed. What this holds, a claim skips.
 pub(super) const LOCK_PARTS: &str = "
-SELECT id, part, parts, agent_id, state, (SELECT g.feed_id FROM agent g WHERE g.id = o.agent_id) AS feed_id
+SELECT id, part, parts, agent_id, state, lane, (SELECT g.feed_id FROM agent g WHERE g.id = o.agent_id) AS feed_id
   FROM outbox o WHERE chat_id = $1 AND chat_seq = $2 ORDER BY id FOR NO KEY UPDATE";
 
 const DECIDE: &str = "
@@ -50,6 +52,7 @@ pub(super) struct Part {
     pub(super) part: i16,
     parts: i16,
     pub(super) state: i16,
+    lane: i16,
     agent: i32,
     feed: Option<FeedId>,
 }
@@ -59,7 +62,7 @@ impl Decision {
     fn change(self) -> (PartState, PartState, Option<&'static str>) {
         match self {
             Self::Cancel => (PartState::Queued, PartState::Cancelled, None),
-            Self::Resend(_) => (PartState::Unconfirmed, PartState::Queued, None),
+            Self::Resend(_) | Self::ResendByBot(_) => (PartState::Unconfirmed, PartState::Queued, None),
             Self::MarkSent(_) => (PartState::Unconfirmed, PartState::Closed, Some("marked_sent")),
             Self::Drop(_) => (PartState::Unconfirmed, PartState::Closed, Some("dropped")),
         }
@@ -68,7 +71,7 @@ impl Decision {
     fn is_about(self, part: i16) -> bool {
         match self {
             Self::Cancel => true,
-            Self::Resend(one) | Self::MarkSent(one) | Self::Drop(one) => one == part,
+            Self::Resend(one) | Self::ResendByBot(one) | Self::MarkSent(one) | Self::Drop(one) => one == part,
         }
     }
 }
@@ -120,6 +123,7 @@ pub(super) fn part(row: &tokio_postgres::Row) -> Part {
         part: row.get("part"),
         parts: row.get("parts"),
         state: row.get("state"),
+        lane: row.get("lane"),
         agent: row.get("agent_id"),
         feed: row.get::<_, Option<i32>>("feed_id").map(FeedId),
     }
@@ -135,6 +139,10 @@ fn refusal(agent: &Agent, chat: &LockedChat, parts: &[Part], decision: Decision,
     }
     if !written && !chat.is_with(agent.id) {
         return Some(Refusal::NotYours);
+    }
+    let urgent = |part: &Part| decision.is_about(part.part) && part.lane == Lane::Interactive as i16;
+    if matches!(decision, Decision::ResendByBot(_)) && parts.iter().any(urgent) {
+        return Some(Refusal::NotItsLane);
     }
     nothing.then_some(Refusal::TooLate)
 }

@@ -64,6 +64,21 @@ async fn only_an_unconfirmed_part_is_resent_or_closed() {
     f.finish().await;
 }
 
+/// An agent's own answer goes in a lane that no bot may use, not by way of a resend either.
+#[tokio::test]
+async fn a_bot_resends_what_is_in_its_own_lanes() {
+    let f = Fixture::new(1).await;
+    let chat = f.taken("c1").await;
+    let seq = f.submit(0, chat, "k", "hi").await.unwrap().seq;
+    for lane in Lane::ALL {
+        f.run(&format!("UPDATE outbox SET state = 3, open = false, lane = {}", lane as i16)).await;
+        let decided = f.database.decide(&f.agents[0], chat, seq, Decision::ResendByBot(0)).await.unwrap();
+        let want = if lane == Lane::Interactive { Err(Refusal::NotItsLane) } else { Ok(vec![0]) };
+        assert_eq!(decided.map(|decided| decided.parts), want, "{lane:?}");
+    }
+    f.finish().await;
+}
+
 /// A claim and a cancel of the same part at the same moment: one of them has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_part_is_claimed_or_cancelled() {
