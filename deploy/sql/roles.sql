@@ -48,6 +48,8 @@ GRANT SELECT ON file_use, chat TO switchboard_connector;
 -- A chatserver: chats, their logs and feeds, agents' messages. It never claims a part, nor speaks for a connector.
 GRANT SELECT, INSERT, UPDATE ON chat, customer, interaction, outbox, file TO switchboard_chatserver;
 GRANT SELECT, INSERT ON history, chat_day, file_use, quarantine TO switchboard_chatserver;
+-- What an operator gave back and still cannot be read is put aside again.
+GRANT UPDATE (replayed_at, reason) ON quarantine TO switchboard_chatserver;
 GRANT SELECT, UPDATE ON feed TO switchboard_chatserver;
 GRANT SELECT, INSERT, DELETE ON feed_entry TO switchboard_chatserver;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent_session TO switchboard_chatserver;
@@ -66,5 +68,5 @@ GRANT UPDATE (raised_on) ON fleet TO switchboard_operator;
 GRANT DELETE ON agent_queue TO switchboard_operator;
 -- A doctor's question is counted by the next connector's limits.
 GRANT INSERT, UPDATE ON exchange TO switchboard_operator;
-GRANT INSERT ON history, feed_entry, inbox, pending, file TO switchboard_operator;
+GRANT INSERT ON history, feed_entry, inbox, pending, quarantine, file TO switchboard_operator;
 GRANT pg_read_all_stats TO switchboard_operator;

@@ -62,9 +62,13 @@ WITH me AS (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch
 INSERT INTO account_cursor (account_id, cursor) SELECT account_id, $3 FROM me
     ON CONFLICT (account_id) DO UPDATE SET cursor = excluded.cursor, moved_at = now()";
 
-/// For tests that read them.
+/// For tests that read plans and try rights.
 #[cfg(any(test, feature = "testkit"))]
 pub(super) const HOT: &[&str] = &[STORE, QUARANTINE, MOVE_CURSOR];
+
+/// What an operator's replay does, too.
+#[cfg(test)]
+pub(super) const REPLAYED: &[&str] = &[STORE, QUARANTINE];
 
 impl Database {
     /// Stores a batch and moves the cursor, all or nothing. When this returns, the batch may be acknowledged

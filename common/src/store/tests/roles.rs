@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::{
+    agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
+    loader, outbox, sender, takeover, views, waiting,
+};
 use super::*;
 
 const ROLES: &str = include_str!("../../../../deploy/sql/roles.sql");
@@ -33,7 +37,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("interaction", ["", "SIU", "S", "S"]),
     ("outbox", ["SU", "SIU", "S", "SU"]),
     ("pending", ["SI", "SD", "", "SI"]),
-    ("quarantine", ["SI", "SI", "", "SU"]),
+    ("quarantine", ["SI", "SIu", "", "SIU"]),
     ("queue", ["S", "S", "S", "SI"]),
     ("refinery_schema_history", ["S", "S", "S", "S"]),
     ("tenure", ["SIU", "", "", "S"]),
@@ -96,6 +100,7 @@ async fn every_role_may_do_what_its_component_does_and_no_more() {
         assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{component}: {sql}: {error}");
         connection.batch_execute("RESET ROLE").await.unwrap();
     }
+    every_statement_is_within_the_rights_of_its_component(&connection).await;
     // A month of history, which the chatserver does not own, is made by its owner.
     connection
         .batch_execute("SET ROLE switchboard_chatserver; SELECT ensure_history_partition('2031-01-01')")
@@ -107,4 +112,48 @@ async fn every_role_may_do_what_its_component_does_and_no_more() {
     assert_eq!(f.number(pinned).await, 5);
     drop(connection);
     f.finish().await;
+}
+
+/// The statements of each component, by its role.
+fn statements() -> [(&'static str, Vec<&'static str>); 4] {
+    let decided = [append::HOT, decisions::HOT, &[chats::LOCK_CHAT]].concat();
+    let chatserver = [
+        agents::HOT,
+        chats::HOT,
+        decided.as_slice(),
+        &drain::hot(),
+        enclosures::HOT,
+        &feeds::hot(),
+        outbox::HOT,
+        &views::hot(),
+        waiting::HOT,
+    ];
+    let connector =
+        [claim::HOT, exchanges::HOT, fetches::HOT, &files::hot(), heads::HOT, intake::HOT, sender::HOT, takeover::HOT];
+    [
+        ("chatserver", chatserver.concat()),
+        ("connector", connector.concat()),
+        ("loader", loader::hot()),
+        ("operator", [decided.as_slice(), intake::REPLAYED].concat()),
+    ]
+}
+
+/// Rights are asked for when a plan is made ready, whether there are rows or not: also of what seldom happens.
+async fn every_statement_is_within_the_rights_of_its_component(connection: &Connection) {
+    let mut denied = Vec::new();
+    for (component, statements) in statements() {
+        assert!(statements.len() > 5, "{component}");
+        connection.batch_execute(&format!("SET ROLE switchboard_{component}")).await.unwrap();
+        for sql in statements {
+            let nulls = vec!["NULL"; connection.prepare(sql).await.unwrap().params().len()].join(", ");
+            let arguments = if nulls.is_empty() { nulls } else { format!("({nulls})") };
+            connection.batch_execute(&format!("PREPARE hot AS {sql}")).await.unwrap();
+            if let Err(error) = connection.batch_execute(&format!("EXPLAIN EXECUTE hot{arguments}")).await {
+                denied.push(format!("{component}: {error:?}: {sql}"));
+            }
+            connection.batch_execute("DEALLOCATE hot").await.unwrap();
+        }
+        connection.batch_execute("RESET ROLE").await.unwrap();
+    }
+    assert!(denied.is_empty(), "deploy/sql/roles.sql lacks a grant: {denied:#?}");
 }
