@@ -46,7 +46,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON exchange, file, file_chunk TO switchboar
 GRANT SELECT ON file_use, chat TO switchboard_connector;
 
 -- A chatserver: chats, their logs and feeds, agents' messages. It never claims a part, nor speaks for a connector.
-GRANT SELECT, INSERT, UPDATE ON chat, customer, interaction, outbox, file TO switchboard_chatserver;
+GRANT SELECT, INSERT, UPDATE ON chat, customer, interaction, outbox TO switchboard_chatserver;
+-- Of files it holds the row that a message names: the right to lock is that to change a column.
+GRANT SELECT, UPDATE (retry_at) ON file TO switchboard_chatserver;
 GRANT SELECT, INSERT ON history, chat_day, file_use, quarantine TO switchboard_chatserver;
 -- What an operator gave back and still cannot be read is put aside again.
 GRANT UPDATE (replayed_at, reason) ON quarantine TO switchboard_chatserver;
@@ -54,7 +56,7 @@ GRANT SELECT, UPDATE ON feed TO switchboard_chatserver;
 GRANT SELECT, INSERT, DELETE ON feed_entry TO switchboard_chatserver;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent_session TO switchboard_chatserver;
 GRANT SELECT, DELETE ON pending TO switchboard_chatserver;
-GRANT SELECT ON inbox, attempt, exchange, account_lease TO switchboard_chatserver;
+GRANT SELECT ON attempt, exchange, account_lease TO switchboard_chatserver;
 
 -- The loader only reads; the bytes of files are not its business.
 GRANT SELECT ON chat, customer, interaction, history, chat_day, outbox, file, file_use, audit, account_lease
