@@ -80,7 +80,9 @@ impl Addresses {
     /// The address a request comes from.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
-        let lines: Vec<&str> = headers.get_all(FORWARDED).iter().filter_map(|line| line.to_str().ok()).collect();
+        // Whatever bytes a client sent, a proxy's word behind them counts.
+        let lines: Vec<_> =
+            headers.get_all(FORWARDED).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
         for word in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
             if !self.0.trusted.contains(address) {
                 break;

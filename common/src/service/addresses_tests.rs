@@ -52,6 +52,21 @@ fn only_a_configured_proxy_is_believed() {
     }
 }
 
+/// A proxy that adds its word to the client's line passes on what the client has written there.
+#[test]
+fn odd_bytes_hide_nobody() {
+    let addresses = behind("10.0.0.0/8");
+    for (line, want) in [
+        (b"\xff, 198.51.100.1".as_slice(), "198.51.100.1"),
+        (b"1.1.1.1\xc3\xa9,198.51.100.1", "198.51.100.1"),
+        (b"198.51.100.1\xff", "10.0.0.1"),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert(FORWARDED, HeaderValue::from_bytes(line).unwrap());
+        assert_eq!(addresses.client(ip("10.0.0.1"), &headers), ip(want), "{line:?}");
+    }
+}
+
 #[test]
 fn a_spoofed_header_gives_no_second_bucket() {
     let addresses = behind("");
