@@ -4,6 +4,7 @@ mod source;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,9 @@ use crate::store::DatabaseOptions;
 
 /// The commented default file: every option, its default, a sentence.
 pub const DEFAULT: &str = include_str!("default.toml");
+
+/// Hours that a person may mean: up to ten years.
+const SPAN_HOURS: RangeInclusive<u64> = 1..=87_600;
 
 /// All options. Each process uses the sections it needs.
 #[derive(Clone, Debug, Deserialize)]
@@ -225,8 +229,8 @@ impl Config {
         if !(1..=50).contains(&self.connector.poll_timeout_s) {
             return refuse("connector.poll_timeout_s", "must be from 1 to 50, the longest a platform waits");
         }
-        if self.connector.in_flight == 0 || self.connector.give_up_hours == 0 {
-            return refuse("connector", "in_flight and give_up_hours must be at least 1");
+        if self.connector.in_flight == 0 || !SPAN_HOURS.contains(&self.connector.give_up_hours) {
+            return refuse("connector", "in_flight must be at least 1, and give_up_hours from 1 to 87600, ten years");
         }
         if self.connector.write_by_ms < 100 {
             return refuse("connector.write_by_ms", "must be at least 100: a claim and a call must fit into it");
@@ -248,6 +252,21 @@ impl Config {
         }
         if self.files.pool_size == 0 || self.files.at_once == 0 || self.loader.exports_at_once == 0 {
             return refuse("files, loader", "pool_size, at_once and exports_at_once must be at least 1");
+        }
+        if !(1..=86_400).contains(&self.files.link_good_for_s) {
+            return refuse("files.link_good_for_s", "must be from 1 to 86400: a link is good for whoever has it");
+        }
+        if !SPAN_HOURS.contains(&self.files.orphan_hours) {
+            return refuse(
+                "files.orphan_hours",
+                "must be from 1 to 87600: an upload waits for the message that names it",
+            );
+        }
+        if self.chatserver.feed_retention_days == 0 {
+            return refuse("chatserver.feed_retention_days", "must be at least 1, else no session could resume");
+        }
+        if self.postgres.pool_size == 0 || self.postgres.statement_timeout_ms < 100 {
+            return refuse("postgres", "pool_size must be at least 1, and statement_timeout_ms at least 100");
         }
         if self.doorbell.sweep_ms == 0 || self.doorbell.sweep_without_zookeeper_ms == 0 {
             return refuse("doorbell", "a sweep interval of 0 would spin; use at least 50");

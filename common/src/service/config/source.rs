@@ -250,6 +250,19 @@ mod tests {
         assert!(error.contains("poll_timeout_s") && error.contains("50"), "{error}");
         let error = load("", &[("SWITCHBOARD_POSTGRES__POOL_SIZE", "many")]).expect_err("refused");
         assert!(error.contains("no whole number"), "{error}");
+        for (section, line) in [
+            ("files", "link_good_for_s = 0"),
+            ("files", "link_good_for_s = 9223372036854775807"),
+            ("files", "orphan_hours = 0"),
+            ("files", "orphan_hours = 9223372036854775807"),
+            ("connector", "give_up_hours = 9223372036854775807"),
+            ("chatserver", "feed_retention_days = 0"),
+            ("postgres", "pool_size = 0"),
+            ("postgres", "statement_timeout_ms = 0"),
+        ] {
+            let error = load(&format!("[{section}]\n{line}\n"), &[]).expect_err(line);
+            assert!(line.split_once(' ').is_some_and(|(key, _)| error.contains(key)), "{line}: {error}");
+        }
         let error = load("[postgres]\nurl = 5\n", &[]).expect_err("refused");
         assert!(error.contains("url"), "{error}");
     }
