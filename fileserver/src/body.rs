@@ -10,10 +10,9 @@ use futures_util::stream;
 use switchboard_common::faults::point;
 use switchboard_common::model::FileId;
 use switchboard_common::store::{CHUNK_BYTES, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
-use crate::server::FileServer;
+use crate::server::{FileServer, Turn};
 
 /// Chunks of a read.
 const AT_ONCE: u64 = 4;
@@ -42,11 +41,11 @@ struct Reading {
     ahead: Option<JoinHandle<Result<Vec<Bytes>, StoreError>>>,
     /// Bytes have been given out.
     begun: bool,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// The bytes in `range` of a file, as a body.
-pub(crate) fn body(server: FileServer, id: FileId, range: Range<u64>, turn: OwnedSemaphorePermit) -> Body {
+pub(crate) fn body(server: FileServer, id: FileId, range: Range<u64>, turn: Turn) -> Body {
     let next = range.start / CHUNK..range.end.div_ceil(CHUNK);
     let mut reading =
         Reading { server, id, left: range, next, read: VecDeque::new(), ahead: None, begun: false, _turn: turn };

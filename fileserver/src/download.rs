@@ -5,7 +5,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use switchboard_common::model::FileState;
+use switchboard_common::model::{AgentId, FileState};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::FileRow;
 
@@ -53,7 +53,7 @@ pub(crate) async fn get(
     link: Link,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = find(&server, path, link, &headers).await?;
+    let (row, viewer) = find(&server, path, link, &headers).await?;
     let etag = etag(&row);
     if is_known(&headers, &etag) {
         return Ok(not_modified(&row));
@@ -67,7 +67,7 @@ pub(crate) async fn get(
         Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Wanted::Nothing => return Ok(bad_range(size)),
     };
-    let turn = server.turn().await?;
+    let turn = server.turn(viewer).await?;
     let mut described = describe(&row);
     described.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
     if status == StatusCode::PARTIAL_CONTENT {
@@ -105,7 +105,7 @@ pub(crate) async fn head(
     link: Link,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = find(&server, path, link, &headers).await?;
+    let (row, _) = find(&server, path, link, &headers).await?;
     if is_known(&headers, &etag(&row)) {
         return Ok(not_modified(&row));
     }
@@ -114,14 +114,19 @@ pub(crate) async fn head(
     Ok((described, Body::empty()).into_response())
 }
 
-/// The file, if these eyes may see it and it is there.
-async fn find(server: &FileServer, path: FilePath, link: Link, headers: &HeaderMap) -> Result<FileRow, Problem> {
+/// The file, if these eyes may see it and it is there; and whose eyes they are.
+async fn find(
+    server: &FileServer,
+    path: FilePath,
+    link: Link,
+    headers: &HeaderMap,
+) -> Result<(FileRow, Option<AgentId>), Problem> {
     // What cannot be read is no id and no link: it gets the answer of those.
     let (account, file) = path.map(|Path(path)| path).unwrap_or_default();
     let Query(link) = link.map_err(|_| no_such_file())?;
-    let row = by_link_or_token(server, headers, &link, &account, &file).await?;
+    let (row, viewer) = by_link_or_token(server, headers, &link, &account, &file).await?;
     match row.state {
-        FileState::Ready => Ok(row),
+        FileState::Ready => Ok((row, viewer)),
         FileState::Pending => {
             let why = "the bytes are still with the platform: come back in a moment";
             Err(Problem::new(StatusCode::CONFLICT, "not_ready", why).retry_after(2))

@@ -15,21 +15,21 @@ pub(crate) fn no_such_file() -> Problem {
     Problem::not_found("there is no such file")
 }
 
-/// By a signed link, or else by the token.
+/// By a signed link, or else by the token; tells whose eyes decided.
 pub(crate) async fn by_link_or_token(
     server: &FileServer,
     headers: &HeaderMap,
     link: &LinkQuery,
     account: &str,
     file: &str,
-) -> Result<FileRow, Problem> {
+) -> Result<(FileRow, Option<AgentId>), Problem> {
     if link.signature.is_none() {
-        return by_token(server, headers, &rules::FILE_GET, account, file).await.map(|(row, _)| row);
+        return by_token(server, headers, &rules::FILE_GET, account, file).await;
     }
     server.links().on()?;
     let id = FileId::parse(file).filter(|_| account == server.name().as_str()).ok_or_else(no_such_file)?;
     let viewer = server.links().believe(&id, link, Utc::now())?;
-    find(server, &id, viewer).await
+    Ok((find(server, &id, viewer).await?, viewer))
 }
 
 /// By the token and `rule`; tells whose eyes decided.

@@ -1,16 +1,17 @@
 //! What all routes share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use switchboard_common::access::Gate;
-use switchboard_common::model::{AccountId, AccountName, FileId, FileLimits};
+use switchboard_common::model::{AccountId, AccountName, AgentId, FileId, FileLimits};
 use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::metrics::{FILE_BYTES, FILE_REQUESTS};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::Database;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::link::Links;
 use crate::sweep;
@@ -70,6 +71,9 @@ pub enum FileServerError {
     ShortSecret,
 }
 
+/// The right to transfer one file: of the agent's turns, and of all.
+pub(crate) struct Turn(#[expect(dead_code)] OwnedSemaphorePermit, #[expect(dead_code)] OwnedSemaphorePermit);
+
 /// Serves one account's files.
 #[derive(Clone)]
 pub struct FileServer(Arc<Inner>);
@@ -82,6 +86,10 @@ struct Inner {
     limits: Arc<dyn Fn() -> Option<FileLimits> + Send + Sync>,
     links: Links,
     turns: Arc<Semaphore>,
+    /// Turns of each agent who has or wants one; whoever is no agent shares one place with all such.
+    shares: Mutex<HashMap<Option<AgentId>, Arc<Semaphore>>>,
+    /// One agent's turns at once.
+    share: usize,
     origins: Vec<String>,
     bounds: Bounds,
     shutdown: Shutdown,
@@ -103,6 +111,8 @@ impl FileServer {
             database: options.database,
             limits: options.limits,
             turns: Arc::new(Semaphore::new(options.at_once)),
+            shares: Mutex::default(),
+            share: options.at_once.div_ceil(2),
             origins: options.origins,
             bounds: options.bounds,
             shutdown: options.shutdown,
@@ -145,12 +155,22 @@ impl FileServer {
         (self.0.limits)()
     }
 
-    /// Waits for a turn, or says when to come back. Hold it as long as bytes pass.
-    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    /// Waits for a turn, or says when to come back. Hold it as long as bytes pass. Half of all turns are for others: one
+    /// agent whose transfers stand still leaves these.
+    pub(crate) async fn turn(&self, agent: Option<AgentId>) -> Result<Turn, Problem> {
         let busy =
             || Problem::unavailable("too many files are being transferred: come back in a moment").retry_after(5);
-        let waiting = self.0.turns.clone().acquire_owned();
-        tokio::time::timeout(self.0.bounds.turn, waiting).await.ok().and_then(Result::ok).ok_or_else(busy)
+        let share = self.share(agent);
+        let waiting = async { Ok(Turn(share.acquire_owned().await?, self.0.turns.clone().acquire_owned().await?)) };
+        let turn: Option<Result<_, AcquireError>> = tokio::time::timeout(self.0.bounds.turn, waiting).await.ok();
+        turn.and_then(Result::ok).ok_or_else(busy)
+    }
+
+    fn share(&self, agent: Option<AgentId>) -> Arc<Semaphore> {
+        let mut shares = self.0.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody holds nor waits for are forgotten.
+        shares.retain(|_, share| Arc::strong_count(share) > 1);
+        shares.entry(agent).or_insert_with(|| Arc::new(Semaphore::new(self.0.share))).clone()
     }
 
     /// Gives an upload up, in the background: whoever sent it may be gone.

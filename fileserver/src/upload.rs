@@ -85,7 +85,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let agent = admit(&server, request.headers(), &FILE_UPLOAD, account.ok().map(|Path(account)| account)).await?;
     let name = named(query)?;
-    let _turn = server.turn().await?;
+    let _turn = server.turn(Some(agent)).await?;
     let storing = async {
         if is_form(request.headers()) {
             return form(&server, agent, request).await;
@@ -143,7 +143,7 @@ pub(crate) async fn put(
     if is_form(request.headers()) {
         return Err(media_type("put the bytes alone; a form is for POST"));
     }
-    let _turn = server.turn().await?;
+    let _turn = server.turn(Some(agent)).await?;
     let storing = async {
         limit(&server, length(request.headers()))?;
         let mime = mime(request.headers());

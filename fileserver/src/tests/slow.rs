@@ -59,6 +59,30 @@ async fn a_reader_that_takes_nothing_is_cut() {
 }
 
 #[tokio::test]
+async fn one_agent_never_has_all_turns() {
+    let bounds = Bounds { turn: Duration::from_millis(200), ..Bounds::default() };
+    let server = Server::start_with(Wishes { at_once: 4, bounds, ..Wishes::default() }).await;
+    server.limits.send(limits(64 << 20)).unwrap();
+    let file = server.upload("anna", noise(24 * MIB, 1)).await;
+    let mut stopped = Vec::new();
+    for _ in 0..2 {
+        let mut stream = connect(&server, &asking(&file)).await;
+        assert!(read_head(&mut stream).await.starts_with("HTTP/1.1 200 "));
+        stopped.push(stream);
+    }
+    for request in [server.get("anna", &format!("main/{file}")), server.post("anna", "main").body("x")] {
+        assert_eq!(problem(request.send().await.unwrap()).await, refused(503, "unavailable"));
+    }
+    assert_eq!(server.upload("bob", "x").await.len(), 32, "half of them are for others");
+    stopped.pop();
+    let limit = tokio::time::Instant::now() + DEADLINE;
+    while server.post("anna", "main").body("x").send().await.unwrap().status() != 201 {
+        assert!(tokio::time::Instant::now() < limit, "a turn ends with its connection");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn too_many_transfers_are_told_to_come_back() {
     let bounds = Bounds { turn: Duration::from_millis(200), ..Bounds::default() };
     let server = Server::start_with(Wishes { at_once: 1, bounds, ..Wishes::default() }).await;
