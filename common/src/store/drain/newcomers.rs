@@ -55,15 +55,21 @@ impl Database {
             let connection = self.connection().await?;
             let strangers = connection.prepare_cached(STRANGERS).await?;
             let mut newcomers = BTreeMap::new();
-            let mut unreadable = Vec::new();
+            let (mut unreadable, mut nobodys) = (Vec::new(), Vec::new());
             for row in connection.query(&strangers, &[]).await? {
+                let (id, row) = (row.get("id"), pending(&row));
                 match newcomer(&row) {
-                    Ok((account, new)) => {
-                        newcomers.entry((account, row.get("chat_key"))).or_insert(new);
+                    Ok(Some(new)) => {
+                        newcomers.entry((row.account, row.chat_key)).or_insert(new);
                     }
-                    Err(aside) => unreadable.push((row.get("id"), aside)),
+                    Ok(None) => nobodys.push((id, row)),
+                    Err(aside) => unreadable.push((id, aside)),
                 }
             }
+            // A file may be here before its message is drained: its end waits for the chat that the message makes now.
+            nobodys.retain(|(_, row)| !newcomers.contains_key(&(row.account, row.chat_key.clone())));
+            let aside = |(id, row): (i64, Row)| (id, parse::put_aside(&row, "it belongs to no chat".to_owned()));
+            unreadable.extend(nobodys.into_iter().map(aside));
             if !newcomers.is_empty() {
                 make(&connection, &newcomers).await?;
             }
@@ -89,8 +95,8 @@ async fn put_aside(connection: Connection, unreadable: Vec<(i64, Unreadable)>) -
     Ok(ours.len())
 }
 
-fn newcomer(row: &tokio_postgres::Row) -> Result<(AccountId, Newcomer), Unreadable> {
-    let pending = Row {
+fn pending(row: &tokio_postgres::Row) -> Row {
+    Row {
         account: AccountId(row.get("account_id")),
         chat: ChatId(0),
         chat_key: row.get("chat_key"),
@@ -99,19 +105,18 @@ fn newcomer(row: &tokio_postgres::Row) -> Result<(AccountId, Newcomer), Unreadab
         body: row.get("body"),
         item: row.get("item"),
         customer: None,
-    };
-    let what =
-        parse::parse(pending.kind, pending.item.as_deref()).map_err(|reason| parse::put_aside(&pending, reason))?;
-    let Some(author) = what.author() else {
-        return Err(parse::put_aside(&pending, "it belongs to no chat".to_owned()));
-    };
-    let new = Newcomer {
+    }
+}
+
+/// The chat of a row, when it is one that a customer made.
+fn newcomer(row: &Row) -> Result<Option<Newcomer>, Unreadable> {
+    let what = parse::parse(row.kind, row.item.as_deref()).map_err(|reason| parse::put_aside(row, reason))?;
+    Ok(what.author().map(|author| Newcomer {
         group: author.group,
         title: author.title.clone(),
         author: author.author_id.clone(),
         name: author.author_name.clone(),
-    };
-    Ok((pending.account, new))
+    }))
 }
 
 async fn make(client: &ClientWrapper, newcomers: &BTreeMap<(AccountId, String), Newcomer>) -> Result<(), StoreError> {

@@ -41,6 +41,20 @@ impl Fixture {
     }
 }
 
+/// The chat's first message came with a file, and was not drained before that was fetched.
+#[tokio::test]
+async fn a_file_that_is_there_before_its_chat_is_told_in_it() {
+    let f = Fixture::new(1).await;
+    f.store(vec![with_files("c1", 1, &["A"])]).await;
+    let file = f.due().await.unwrap();
+    f.bytes(&file, 0, &["a"]).await;
+    assert!(f.ready(&file, 1, 1).await);
+    let drained = drain(&f.database).await;
+    assert_eq!((drained.entries, drained.quarantined), (3, 0));
+    assert_eq!(kinds(&f.feed(f.agents[0].feeds[1].id, 0).await), ["opened", "message", "file"]);
+    f.finish().await;
+}
+
 #[tokio::test]
 async fn a_message_shows_its_files_at_once_and_tells_when_they_are_there() {
     let f = Fixture::new(1).await;
