@@ -50,6 +50,8 @@ names! {
     describe_gauge TENURE_ACTIVE = "switchboard_tenure_active";
     /// Tenures begun by this process.
     describe_counter TENURE_CHANGES = "switchboard_tenure_changes_total";
+    /// 1 while commits should wait for a standby (postgres.synchronous) and do not.
+    describe_gauge REPLICATION_DEGRADED = "switchboard_replication_degraded";
     /// Times that the database was found to have gone backwards; should stay at zero.
     describe_counter SET_BACK = "switchboard_database_set_back_total";
     /// 1 while a ZooKeeper session lives.

@@ -150,13 +150,13 @@ impl Database {
         }
     }
 
-    /// One round trip, for readiness.
-    pub async fn ping(&self) -> Result<(), StoreError> {
+    /// One round trip, for readiness; whether commits wait for a standby now.
+    pub async fn ping(&self) -> Result<bool, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            connection.simple_query("SELECT 1").await?;
+            let row = connection.query_one("SELECT current_setting('synchronous_standby_names') <> ''", &[]).await?;
             connection.done();
-            Ok(())
+            Ok(row.get(0))
         })
         .await
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::ensemble::{Ensemble, EnsembleOptions};
 use switchboard_common::service::config::Config;
+use switchboard_common::service::database::{self as database_watch, Replication};
 use switchboard_common::service::health::Health;
 use switchboard_common::service::shutdown::Shutdown;
-use switchboard_common::service::{admin, database as database_watch, metrics, telemetry};
+use switchboard_common::service::{admin, metrics, telemetry};
 use switchboard_common::store::{Database, needed_version, schema_version};
 
 use crate::notify;
@@ -41,7 +42,8 @@ impl Process {
     /// itself has said that it is `serving`.
     pub async fn start(config: &Config, name: &str, admin_listen: Option<SocketAddr>) -> anyhow::Result<Self> {
         let database = Database::new(&config.database(&application_name(name))?)?;
-        Self::start_on(config, name, admin_listen, database, ensemble).await
+        let replication = if config.postgres.synchronous { Replication::Expected } else { Replication::Welcome };
+        Self::start_on(config, name, admin_listen, (database, replication), ensemble).await
     }
 
     /// The same for a process that only reads, from the replica when one is configured, and needs no ZooKeeper.
@@ -51,7 +53,9 @@ impl Process {
             Some(replica) => (Database::for_reading(&replica)?, "loader.replica_url"),
             None => (Database::new(&config.database(&shown)?)?, "postgres.url"),
         };
-        let process = Self::start_on(config, name, admin_listen, database, |_, _| Ensemble::absent()).await?;
+        let process =
+            Self::start_on(config, name, admin_listen, (database, Replication::Ignored), |_, _| Ensemble::absent())
+                .await?;
         process.health.fact("reads_from", server);
         Ok(process)
     }
@@ -60,7 +64,7 @@ impl Process {
         config: &Config,
         name: &str,
         admin_listen: Option<SocketAddr>,
-        database: Database,
+        (database, replication): (Database, Replication),
         ensemble: impl FnOnce(&Config, &Shutdown) -> Ensemble,
     ) -> anyhow::Result<Self> {
         telemetry::install(&config.log)?;
@@ -79,7 +83,7 @@ impl Process {
             alone: Duration::from_millis(config.doorbell.sweep_without_zookeeper_ms),
         };
         let doorbells = Doorbells::zookeeper(&ensemble, sweep, &surroundings);
-        database_watch::watch(&database, &health, &shutdown);
+        database_watch::watch(&database, replication, &health, &shutdown);
         Ok(Self { shutdown, surroundings, health, database, ensemble, doorbells })
     }
 

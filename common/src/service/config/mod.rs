@@ -63,6 +63,7 @@ pub struct Postgres {
     pub password_file: String,
     pub pool_size: usize,
     pub statement_timeout_ms: u64,
+    pub synchronous: bool,
 }
 
 /// `[zookeeper]`
