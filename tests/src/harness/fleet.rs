@@ -186,11 +186,12 @@ impl Fleet {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("our own file");
         }
         let config = format!(
-            "[postgres]\nurl = \"{}\"\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
+            "[postgres]\nurl = \"{}\"\nsynchronous = {}\n[zookeeper]\nconnect = \"{}\"\nsession_timeout_ms = {SESSION_TIMEOUT_MS}\n\
              [doorbell]\nsweep_ms = {}\n[auth]\nhs256_secret_file = \"{}\"\n[log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [connector]\npoll_timeout_s = 5\nanswer_by_ms = {}\nwrite_by_ms = {}\nretry_first_ms = 200\n\
              {}[files]\nlink_secret_file = \"{}\"\n[chatserver]\norigins = \"{},http://127.0.0.1:{}\"\n{}",
             self.postgres.url(),
+            matches!(options.database, Database::Patroni { synchronous: true, .. }),
             self.zookeeper.connect(),
             options.sweep_ms,
             self.dir.join("hs256").display(),

@@ -8,6 +8,7 @@ mod kills;
 mod links;
 mod partitions;
 mod platform;
+mod postgres;
 mod webhooks;
 
 use futures_util::future::LocalBoxFuture;
@@ -44,6 +45,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         agents::SCENARIOS,
         platform::SCENARIOS,
         webhooks::SCENARIOS,
+        postgres::SCENARIOS,
         deploys::SCENARIOS,
     ];
     parts.into_iter().flatten()
