@@ -80,19 +80,28 @@ impl Fetcher {
     }
 
     async fn work(&self, exchanges: &Exchanges, ears: &mut Listener) {
-        while let Err(error) = self.database.inherit_fetches(self.account.id).await {
-            tracing::warn!(%error, "files of an earlier tenure could not be looked for");
-            tokio::time::sleep(SOON).await;
-        }
         let mut under_way = FuturesUnordered::new();
+        // At first those of an earlier tenure, later those whose claim was not answered, or whose end was not recorded.
+        let mut left_behind = true;
         let mut prune = tokio::time::interval(PRUNE);
         let mut look = Instant::now();
         loop {
             if look <= Instant::now() {
-                look = Instant::now() + self.begin_due(exchanges, &mut under_way).await;
+                let pause = match left_behind {
+                    true => self.take_back(under_way.is_empty(), &mut left_behind).await,
+                    false => None,
+                };
+                look = Instant::now()
+                    + match pause {
+                        Some(pause) => pause,
+                        None => self.begin_due(exchanges, &mut under_way, &mut left_behind).await,
+                    };
             }
             tokio::select! {
-                Some(()) = under_way.next() => look = Instant::now(),
+                Some(recorded) = under_way.next() => {
+                    left_behind |= !recorded;
+                    look = Instant::now();
+                }
                 () = self.news.notified() => look = Instant::now(),
                 _ = ears.wait() => look = look.min(Instant::now() + SOON),
                 () = tokio::time::sleep_until(look) => {}
@@ -103,11 +112,29 @@ impl Fetcher {
         }
     }
 
+    /// Gives back every claim, once none of them is under way; returns how long to wait when it cannot yet.
+    async fn take_back(&self, idle: bool, left_behind: &mut bool) -> Option<Duration> {
+        if !idle {
+            return Some(SWEEP);
+        }
+        match self.database.inherit_fetches(self.account.id).await {
+            Ok(_) => {
+                *left_behind = false;
+                None
+            }
+            Err(error) => {
+                tracing::warn!(%error, "files left behind could not be looked for");
+                Some(SOON)
+            }
+        }
+    }
+
     /// Begins what is due while there is room; returns how long nothing more can be expected.
     async fn begin_due<'a>(
         &'a self,
         exchanges: &'a Exchanges,
-        under_way: &mut FuturesUnordered<BoxFuture<'a, ()>>,
+        under_way: &mut FuturesUnordered<BoxFuture<'a, bool>>,
+        left_behind: &mut bool,
     ) -> Duration {
         while under_way.len() < AT_ONCE {
             match self.due().await {
@@ -115,6 +142,8 @@ impl Fetcher {
                 Ok(Due::In(wait)) => return wait,
                 Err(error) => {
                     tracing::warn!(%error, "files to fetch could not be looked for");
+                    // One may have been claimed all the same.
+                    *left_behind = true;
                     return SOON;
                 }
             }
@@ -131,14 +160,15 @@ impl Fetcher {
         Ok(Due::In(left.next.unwrap_or(SWEEP).clamp(SHORTEST, SWEEP)))
     }
 
-    /// One try, recorded however it ends.
-    async fn fetch(&self, exchanges: &Exchanges, file: DueFile) {
+    /// One try; whether its end was recorded.
+    async fn fetch(&self, exchanges: &Exchanges, file: DueFile) -> bool {
         point("M1");
         let next = match self.bytes(exchanges, &file).await {
             Ok(fetched) => {
                 point("M3");
                 let Fetched { counted: Counted { size_bytes, chunks, sha256 }, sniffed } = fetched;
-                return self.end(&file, &FetchEnd::Ready { size_bytes, sha256: &sha256, sniffed, chunks }).await;
+                self.end(&file, &FetchEnd::Ready { size_bytes, sha256: &sha256, sniffed, chunks }).await;
+                return true;
             }
             Err(failure) => next(&failure, &file),
         };
@@ -146,6 +176,7 @@ impl Fetcher {
             Next::Fail(reason) => {
                 tracing::warn!(file = file.id.as_str(), reason, tries = file.attempt, "a customer's file is given up");
                 self.end(&file, &FetchEnd::Failed { reason: &reason }).await;
+                true
             }
             Next::Later { after, counts, reason } => {
                 metrics::counter!(FILE_FETCHES, "outcome" => "put_off").increment(1);
@@ -155,9 +186,8 @@ impl Fetcher {
                     seconds = after.as_secs(),
                     "a customer's file is put off"
                 );
-                if let Err(error) = self.database.put_off_fetch(self.account.id, &file, after, &reason, counts).await {
-                    tracing::warn!(%error, "it will be tried again when its claim ends");
-                }
+                let put_off = self.database.put_off_fetch(self.account.id, &file, after, &reason, counts).await;
+                put_off.inspect_err(|error| tracing::warn!(%error, "that could not be recorded")).is_ok()
             }
         }
     }
