@@ -19,7 +19,7 @@ pub use switchboard_common::service::clock::Moment;
 pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Origin, Upload};
 use crate::webhook::Secrets;
 pub(crate) use crate::webhook::is_one_of;
-pub use webhook::{Forged, Receive, Webhook, WebhookInfo, WebhookRequest};
+pub use webhook::{Admitted, Forged, Receive, Webhook, WebhookAnswer, WebhookInfo, WebhookRequest};
 
 /// An account, opened.
 pub struct Opened {
@@ -138,8 +138,8 @@ pub trait Platform: Send + Sync {
         Err(Forged)
     }
 
-    /// Takes the updates out of a webhook request that comes from the platform; pure. What cannot be read is an update too.
-    fn admit(&self, _: &WebhookRequest<'_>) -> Result<Vec<RawUpdate>, Forged> {
+    /// Takes the updates out of a webhook request that comes from the platform, and says what it is answered with; pure.
+    fn admit(&self, _: &WebhookRequest<'_>) -> Result<Admitted, Forged> {
         Err(Forged)
     }
 

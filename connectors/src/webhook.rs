@@ -1,4 +1,5 @@
-//! What platforms bring: verify → admit → store → answer. A request is answered 200 only after its commit.
+//! What platforms bring: verify → admit → store → answer. A request is answered 200 only after its commit; what the 200 says
+//! is the platform's word.
 //!
 //! The active and the standby alike take requests in at all times: storing is idempotent, and so a takeover keeps no customer
 //! waiting. Whatever is wrong on our side is a 503 or a 429, and the platform brings the update again.
@@ -15,7 +16,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -30,7 +31,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::intake::{Intake, Surroundings};
-use crate::platform::{Forged, WebhookRequest};
+use crate::platform::{Admitted, Forged, WebhookAnswer, WebhookRequest};
 use crate::settings::Settings;
 use batcher::{Batcher, Store};
 pub use secrets::Secrets;
@@ -131,8 +132,14 @@ impl Door {
         Router::new().route("/webhooks/{account}/{platform}", post(receive)).with_state(Arc::new(self))
     }
 
-    /// From the head of a request to its end.
-    async fn take(&self, path: (String, String), peer: IpAddr, head: &HeaderMap, body: Body) -> Result<(), Ended> {
+    /// From the head of a request to its end, and what to say then.
+    async fn take(
+        &self,
+        path: (String, String),
+        peer: IpAddr,
+        head: &HeaderMap,
+        body: Body,
+    ) -> Result<WebhookAnswer, Ended> {
         let by = Instant::now() + WHOLE;
         point("W1");
         // Not held on to: a request must not keep old settings in force.
@@ -155,14 +162,19 @@ impl Door {
         let _space = self.bodies.try_acquire_many(space).map_err(|_| Ended::Unavailable)?;
         let body = timeout_at(by, read(body, length.unwrap_or_default())).await.map_err(|_| Ended::TooSlow)??;
         let request = WebhookRequest { headers: head, body: &body, secrets: &secrets };
-        let updates = now.platform.admit(&request).map_err(|Forged| self.stranger(peer, head, Ended::Forged))?;
+        let admitted = now.platform.admit(&request).map_err(|Forged| self.stranger(peer, head, Ended::Forged))?;
+        let Admitted { updates, answer } = admitted;
         drop(body);
         point("W2");
+        // A question that asks for an answer alone is answered while the database is away, too.
+        if updates.is_empty() {
+            return Ok(answer);
+        }
         let stored = timeout_at(by, self.batcher.store(updates)).await;
         // Not known to be committed: not acknowledged, whatever is in the table.
         stored.map_err(|_| Ended::Unavailable)?.map_err(|_| Ended::Unavailable)?;
         point("W6");
-        Ok(())
+        Ok(answer)
     }
 
     /// How a stranger's request ends: as it would, or with a 429 when there are too many.
@@ -181,14 +193,18 @@ async fn receive(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let ended = door.take(path, peer.ip(), &head.headers, body).await.err().unwrap_or(Ended::Stored);
+    let taken = door.take(path, peer.ip(), &head.headers, body).await;
+    let ended = taken.as_ref().err().copied().unwrap_or(Ended::Stored);
     metrics::counter!(WEBHOOKS, "outcome" => ended.label()).increment(1);
     if ended == Ended::Stored {
         soon("W7");
     } else {
         tracing::debug!(outcome = ended.label(), %peer, "a webhook request was not taken in");
     }
-    ended.into_response()
+    match taken {
+        Ok(answer) if !answer.body.is_empty() => ([(CONTENT_TYPE, answer.mime)], answer.body).into_response(),
+        _ => ended.into_response(),
+    }
 }
 
 /// Stores by the settings in force.

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use secrecy::SecretString;
+use switchboard_common::model::RawUpdate;
 
 /// How an account's updates come: setting `receive`, every platform's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,24 @@ pub struct WebhookRequest<'a> {
     pub body: &'a [u8],
     /// The secrets in force: the new one first, while there are two.
     pub secrets: &'a [SecretString],
+}
+
+/// What a request from the platform brings, and what the platform wants to hear.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// To be stored before the answer; what cannot be read is an update too. None: the answer waits for nothing.
+    pub updates: Vec<RawUpdate>,
+    /// The answer, when all is well.
+    pub answer: WebhookAnswer,
+}
+
+/// The body of a 200.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// Its media type; empty with an empty body.
+    pub mime: &'static str,
+    /// Its bytes; empty for platforms that look at the status alone.
+    pub body: Vec<u8>,
 }
 
 /// It does not come from the platform. Says no more than that.

@@ -10,7 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
 use super::*;
-use crate::platform::Opened;
+use crate::platform::{
+    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, Moment, Opened, Outbound, ParseError,
+    Platform, PollError, Scope, SendError, Step,
+};
 use crate::settings::{InForce, Outside};
 
 const SECRET: &str = "a-secret-of-32-characters_000001";
@@ -195,6 +198,73 @@ async fn too_many_are_told_to_come_again() {
         seen.push(answer.status().as_u16());
     }
     assert!(seen.starts_with(&[200, 200, 200, 200, 200]) && seen.contains(&429), "{seen:?}");
+}
+
+/// A platform that wants to hear `ok`, and the answer to its question: with that it brings nothing.
+struct Asking;
+
+#[async_trait]
+impl Platform for Asking {
+    fn knock(&self, _: &HeaderMap, _: &[secrecy::SecretString]) -> Result<(), Forged> {
+        Ok(())
+    }
+
+    fn admit(&self, request: &WebhookRequest<'_>) -> Result<Admitted, Forged> {
+        let text = |body: &str| WebhookAnswer { mime: "text/plain", body: body.into() };
+        Ok(match request.body {
+            b"who are you?" => Admitted { updates: vec![], answer: text("0f8a") },
+            body => Admitted { updates: vec![RawUpdate(body.to_vec())], answer: text("ok") },
+        })
+    }
+
+    fn parse(&self, _: &RawUpdate) -> Result<Vec<switchboard_common::model::Inbound>, ParseError> {
+        unreachable!("the door does not ask for it")
+    }
+    fn step(&self, _: &Outbound, _: &[Answer]) -> Step {
+        unreachable!("the door does not ask for it")
+    }
+    fn scope(&self, _: &str) -> Scope {
+        Scope::Chat
+    }
+    async fn poll(&self, _: Option<&str>, _: Duration) -> Result<Batch, PollError> {
+        unreachable!("the door does not ask for it")
+    }
+    async fn send(&self, _: &Call, _: Option<FileBody>, _: &Deadline) -> Result<Answer, SendError> {
+        unreachable!("the door does not ask for it")
+    }
+    async fn locate(&self, _: &str, _: &Deadline) -> Result<FileAt, FetchError> {
+        unreachable!("the door does not ask for it")
+    }
+    async fn fetch(&self, _: &FileAt, _: u64, _: Moment) -> Result<Download, FetchError> {
+        unreachable!("the door does not ask for it")
+    }
+    async fn probe(&self) -> Result<(), PollError> {
+        unreachable!("the door does not ask for it")
+    }
+}
+
+#[tokio::test]
+async fn the_platform_hears_what_it_wants_to_once_its_updates_are_stored() {
+    let connector = connector(1000, |_| {}).await;
+    connector.settings.send_modify(|now| {
+        let before = in_force(true, true);
+        let InForce { account, capabilities, receive, webhook_url, secrets, .. } =
+            Arc::into_inner(before).expect("ours");
+        let platform = Arc::new(Asking);
+        *now = Arc::new(InForce { account, platform, capabilities, receive, webhook_url, secrets });
+    });
+    let ask = async |body: &'static str| {
+        let answer = connector.post(PATH, Some(SECRET), body).await;
+        let mime = answer.headers().get("content-type").map(|mime| mime.to_str().expect("text").to_owned());
+        (answer.status().as_u16(), mime, answer.text().await.expect("text"))
+    };
+    let said = |text: &str| (200, Some("text/plain".to_owned()), text.to_owned());
+    assert_eq!(ask("news").await, said("ok"));
+    assert_eq!(connector.count(), 1);
+    connector.kept.away.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(ask("news").await, (503, None, String::new()), "not stored: not what it wants to hear");
+    assert_eq!(ask("who are you?").await, said("0f8a"), "nothing to store");
+    assert_eq!(connector.count(), 1);
 }
 
 #[test]

@@ -16,9 +16,9 @@ use switchboard_common::model::{Inbound, RawUpdate};
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit, Moment,
-    Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError, Step,
-    Webhook, WebhookInfo, WebhookRequest, is_one_of,
+    Admitted, Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit,
+    Moment, Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError,
+    Step, Webhook, WebhookAnswer, WebhookInfo, WebhookRequest, is_one_of,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a
@@ -116,10 +116,12 @@ impl Platform for Telegram {
         }
     }
 
-    fn admit(&self, request: &WebhookRequest<'_>) -> Result<Vec<RawUpdate>, Forged> {
+    fn admit(&self, request: &WebhookRequest<'_>) -> Result<Admitted, Forged> {
         // Neither the body nor the moment is signed: the secret is all there is.
         self.knock(request.headers, request.secrets)?;
-        Ok(vec![RawUpdate(request.body.to_vec())])
+        let updates = vec![RawUpdate(request.body.to_vec())];
+        // An answer with a body could be taken for a call, whose result nobody would see.
+        Ok(Admitted { updates, answer: WebhookAnswer::default() })
     }
 
     async fn webhook_info(&self, deadline: &Deadline) -> Result<WebhookInfo, PollError> {
