@@ -208,7 +208,7 @@ pub enum Step {
 }
 
 /// What the platform answered to a call that it did not refuse for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Taken, under this id.
     Sent {
@@ -220,8 +220,8 @@ pub enum Answer {
         /// The new key.
         chat_key: String,
     },
-    /// Not taken: the platform cannot show the file as a photo.
-    NotAPhoto,
+    /// Not taken, and not in vain: what the platform said, in its folder's own words, for the next step.
+    Said(Value),
 }
 
 /// Why a call did not bring an answer; each names the next move.

@@ -250,7 +250,7 @@ fn answer(value: &Value) -> Answer {
     match (value["sent"].as_str(), value["moved"].as_str()) {
         (Some(id), _) => Answer::Sent { platform_id: id.to_owned() },
         (_, Some(key)) => Answer::Moved { chat_key: key.to_owned() },
-        _ if value == "not_a_photo" => Answer::NotAPhoto,
-        _ => panic!("an answer is {{\"sent\": id}}, {{\"moved\": key}} or \"not_a_photo\""),
+        _ if !value["said"].is_null() => Answer::Said(value["said"].clone()),
+        _ => panic!("an answer is {{\"sent\": id}}, {{\"moved\": key}} or {{\"said\": what the folder understands}}"),
     }
 }

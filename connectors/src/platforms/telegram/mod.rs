@@ -40,6 +40,9 @@ pub const SPEC: PlatformSpec = PlatformSpec {
 /// Brings a webhook's secret back to us, with every request.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
+/// What an answer says when the file cannot be shown as a photo.
+const NOT_A_PHOTO: &str = "not_a_photo";
+
 /// An account: one bot.
 pub(super) struct Telegram {
     http: Http,

@@ -19,8 +19,8 @@ const WANTED: [AllowedUpdate; 3] = [AllowedUpdate::Message, AllowedUpdate::Edite
 /// Why a call that was refused is made again.
 const TOKEN_CHANGED: &str = "the token was changed meanwhile";
 
-use super::Telegram;
 use super::wire::{Envelope, SentMessage, UpdateId, WebhookTold};
+use super::{NOT_A_PHOTO, Telegram};
 use crate::http::{Deadline, HttpAnswer, HttpError};
 use crate::platform::{Answer, Batch, Call, FileBody, PollError, Refusal, SendError, Webhook, WebhookInfo};
 
@@ -209,7 +209,7 @@ pub(super) fn classify(status: u16, retry_after: Option<u64>, body: &[u8]) -> Re
                 SendError::Refused(Refusal::Content(plain(&envelope.description)))
             }
             // Dimensions, or a picture that the platform cannot read.
-            None if has("photo_") || has("image_process_failed") => return Ok(Answer::NotAPhoto),
+            None if has("photo_") || has("image_process_failed") => return Ok(Answer::Said(NOT_A_PHOTO.into())),
             None if has("file is too big") || has("file must be non-empty") => {
                 SendError::Refused(Refusal::File(plain(&envelope.description)))
             }

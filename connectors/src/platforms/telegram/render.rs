@@ -5,7 +5,7 @@ use switchboard_common::model::{FileKind, text};
 use teloxide::payloads::SendMessage;
 use teloxide::types::{ChatId, Recipient};
 
-use super::SPEC;
+use super::{NOT_A_PHOTO, SPEC};
 use crate::platform::{Answer, Call, Outbound, OutboundFile, Refusal, Step, Upload};
 
 pub(super) fn step(part: &Outbound, answers: &[Answer]) -> Step {
@@ -18,8 +18,8 @@ pub(super) fn step(part: &Outbound, answers: &[Answer]) -> Step {
             Answer::Moved { chat_key } if moved.is_none() => moved = Some(chat_key.as_str()),
             Answer::Moved { .. } => return Step::Refuse(Refusal::Unreachable),
             // Whatever it is: as a document it arrives as it is.
-            Answer::NotAPhoto if !not_a_photo => not_a_photo = true,
-            Answer::NotAPhoto => return Step::Refuse(Refusal::File("it takes it neither way".to_owned())),
+            Answer::Said(words) if words == NOT_A_PHOTO && !not_a_photo => not_a_photo = true,
+            Answer::Said(_) => return Step::Refuse(Refusal::File("it takes it neither way".to_owned())),
         }
     }
     let Ok(chat_id) = moved.unwrap_or(&part.chat_key).parse() else { return Step::Refuse(Refusal::Unreachable) };
