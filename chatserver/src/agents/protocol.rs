@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use switchboard_common::access::{Rule, rules};
 use switchboard_common::model::{FileKind, Lane};
 
@@ -24,17 +25,18 @@ pub(super) enum RequestId {
     Text(#[schemars(length(max = 64))] String),
 }
 
-/// Fields of requests, as docs/protocol.md lists them.
+/// Fields of requests, as docs/protocol.md lists them. What we do not know is refused: a client would not learn otherwise that
+/// what it asked for did not happen.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Request {
     Hello {
         #[schemars(with = "Option<String>")]
         token: Option<SecretString>,
         cursors: Option<Cursors>,
     },
-    Ping,
-    Snapshot,
+    Ping {},
+    Snapshot {},
     Take {
         chat: Id,
     },
@@ -87,8 +89,8 @@ impl Request {
     pub(super) fn rule(&self) -> &'static Rule {
         match self {
             Self::Hello { .. } => &rules::HELLO,
-            Self::Ping => &rules::PING,
-            Self::Snapshot => &rules::SNAPSHOT,
+            Self::Ping {} => &rules::PING,
+            Self::Snapshot {} => &rules::SNAPSHOT,
             Self::Take { .. } => &rules::TAKE,
             Self::Close { .. } => &rules::CLOSE,
             Self::Send { .. } => &rules::SEND,
@@ -176,7 +178,11 @@ pub(super) fn read(frame: &str) -> Result<(RequestId, Request), (Option<RequestI
     if matches!(&id, RequestId::Text(text) if text.chars().count() > LONGEST_ID) {
         return Err((None, Failure::new(Code::BadRequest, "the id is longer than 64 characters")));
     }
-    match serde_json::from_str(frame) {
+    let request = serde_json::from_str::<Map<String, Value>>(frame).and_then(|mut fields| {
+        fields.remove("id");
+        serde_json::from_value(Value::Object(fields))
+    });
+    match request {
         Ok(request) => Ok((id, request)),
         Err(error) => Err((Some(id), refuse(error))),
     }

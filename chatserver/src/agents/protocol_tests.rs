@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn requests_are_read_by_type() {
-    let (id, request) =
-        read(r#"{"id": 7, "type": "send", "chat": "17", "client_key": "k", "text": "hi", "later": 1}"#).unwrap();
+    let (id, request) = read(r#"{"id": 7, "type": "send", "chat": "17", "client_key": "k", "text": "hi"}"#).unwrap();
     assert_eq!(id, RequestId::Number(7));
     let Request::Send { chat, lane, seen_seq, .. } = request else { panic!("{request:?}") };
     assert_eq!((chat, lane, seen_seq), (Id(17), None, None));
@@ -52,6 +51,8 @@ fn what_cannot_be_read_says_whose_it_was() {
         r#"{"id":1,"type":"take","chat":" 1"}"#,
         r#"{"id":1,"type":"take","chat":"99999999999999999999"}"#,
         r#"{"id":1,"type":"mark_sent","chat":"1","seq":1}"#,
+        r#"{"id":1,"type":"ping","reply_to":4}"#,
+        r#"{"id":1,"type":"send","chat":"1","client_key":"k","text":"x","reply_to":4}"#,
         r#"{"id":1,"type":"mark_sent","chat":"1","seq":1,"part":99999}"#,
     ];
     for frame in with_id {

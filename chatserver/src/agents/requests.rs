@@ -103,8 +103,8 @@ pub(super) async fn handle(
     }
     match request {
         Request::Hello { .. } => Err(Failure::new(Code::BadRequest, "hello is the first frame only").into()),
-        Request::Ping => raw(&Nothing {}),
-        Request::Snapshot => raw(&SnapshotJson::of(&database.snapshot(agent).await?, None)),
+        Request::Ping {} => raw(&Nothing {}),
+        Request::Snapshot {} => raw(&SnapshotJson::of(&database.snapshot(agent).await?, None)),
         Request::Take { chat } => {
             let result = database.take_chat(agent, ChatId(chat.0)).await;
             changed(door);
