@@ -260,7 +260,7 @@ CREATE TABLE outbox (
   reason       text,
   created_at   timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (account_id, id),
-  UNIQUE (agent_id, client_key, part)
+  UNIQUE (account_id, agent_id, client_key, part)
 ) WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX outbox_open ON outbox (account_id, lane, chat_id, chat_seq, part) WHERE open;
 CREATE INDEX outbox_waiting ON outbox (account_id, lane, id) WHERE open; -- what goes before a waiting part

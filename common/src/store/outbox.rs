@@ -20,7 +20,7 @@ pub struct Submission<'a> {
     pub agent: &'a Agent,
     /// Where to.
     pub chat: ChatId,
-    /// The agent's own name for the message: the same again is the same message.
+    /// The agent's own name for the message, in the chat's account: the same again is the same message.
     pub client_key: &'a str,
     /// What, without U+0000. Empty only with a file.
     pub text: &'a str,
@@ -47,7 +47,9 @@ pub struct Accepted {
 
 const EXISTING: &str = "
 SELECT o.chat_id, o.chat_seq, o.parts, o.content_hash, a.name AS account_name
-  FROM outbox o JOIN account a ON a.id = o.account_id WHERE o.agent_id = $1 AND o.client_key = $2 AND o.part = 0";
+  FROM chat c JOIN outbox o ON o.account_id = c.account_id AND o.agent_id = $2 AND o.client_key = $3 AND o.part = 0
+  JOIN account a ON a.id = o.account_id
+ WHERE c.id = $1";
 
 const INSERT_PARTS: &str = "
 INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane,
@@ -79,7 +81,7 @@ impl Database {
         let (work, chat, known) = Work::begin_pair(
             connection,
             (&lock, &[&new.chat.0, &new.agent.id.0]),
-            (&existing, &[&new.agent.id.0, &new.client_key]),
+            (&existing, &[&new.chat.0, &new.agent.id.0, &new.client_key]),
         )
         .await?;
         let hash = content_hash(new.text, new.file);
@@ -120,7 +122,7 @@ impl Database {
     async fn read_back(&self, new: &Submission<'_>) -> Result<Result<Accepted, Refusal>, StoreError> {
         let connection = self.connection().await?;
         let existing = connection.prepare_cached(EXISTING).await?;
-        let (work, rows) = Work::begin(connection, &existing, &[&new.agent.id.0, &new.client_key]).await?;
+        let (work, rows) = Work::begin(connection, &existing, &[&new.chat.0, &new.agent.id.0, &new.client_key]).await?;
         match rows.first() {
             Some(row) => repeat(work, row, new.chat, &content_hash(new.text, new.file)).await,
             None => Err(StoreError::Unexpected("a client key is taken by nobody".to_owned())),

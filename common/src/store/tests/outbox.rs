@@ -21,6 +21,30 @@ async fn a_message_is_split_and_stored_once_per_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+/// The key is the account's: the tables can be distributed by it.
+#[tokio::test]
+async fn the_same_key_names_another_message_in_another_account() {
+    let f = Fixture::new(1).await;
+    let chat = f.taken("c1").await;
+    f.run("INSERT INTO account (name, platform, queue_id) SELECT 'other', platform, queue_id FROM account").await;
+    let other = AccountId(f.number("SELECT id::bigint FROM account WHERE name = 'other'").await as i32);
+    f.database
+        .store_inbound(other, &[(message("o1", 1, "hello"), RawUpdate(b"{}".to_vec()))], &[], None)
+        .await
+        .unwrap();
+    drain(&f.database).await;
+    let there = f.chat("o1").await;
+    f.database.take_chat(&f.agents[0], there).await.unwrap().unwrap();
+    for (chat, text) in [(chat, "here"), (there, "there")] {
+        let first = f.submit(0, chat, "k1", text).await.unwrap();
+        assert!(!first.repeated);
+        assert_eq!(f.submit(0, chat, "k1", text).await, Ok(Accepted { repeated: true, ..first }));
+        assert_eq!(f.submit(0, chat, "k1", "else").await, Err(Refusal::KeyConflict));
+    }
+    assert_eq!(f.number("SELECT count(*) FROM outbox").await, 2);
+    f.finish().await;
+}
+
 async fn the_same_key_at_once_is_one_message() {
     let f = Fixture::new(1).await;
     let (chat, other) = (f.taken("c1").await, f.taken("c2").await);
