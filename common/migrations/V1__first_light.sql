@@ -318,7 +318,7 @@ CREATE TABLE file (
   client_key    text COLLATE "C",                           -- the agent's own name for the upload
   dedupe_key    text COLLATE "C",                           -- inbound: the message it came with
   chat_key      text COLLATE "C",                           -- inbound: the platform's name of that message's chat
-  platform_ref  text,                                       -- inbound: the platform's id of the bytes; never a URL
+  platform_ref  text,                                       -- inbound: where the bytes are, in the platform's words; no secret of ours
   reason        text,                                       -- why it failed, readable to an agent
   attempts      int NOT NULL DEFAULT 0,                     -- inbound: fetches begun
   retry_at      timestamptz,                                -- inbound: not fetched before

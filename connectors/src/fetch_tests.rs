@@ -153,7 +153,7 @@ impl Fixture {
             dedupe_key: format!("m:1:{id}"),
             chat: ChatRef { key: "1".to_owned(), kind: ChatKind::Private, title: None },
             author: Author { platform_id: "1".to_owned(), name: None },
-            item: InboundItem::Message { text: String::new(), attachments: vec![attachment], unsupported: None },
+            item: InboundItem::Message { text: String::new(), attachments: vec![attachment], content: vec![] },
         };
         let facts = [(fact, RawUpdate(b"{}".to_vec()))];
         assert_eq!(

@@ -141,7 +141,7 @@ function log() {
 
 function words(entry) {
   switch (entry.kind) {
-    case "message": return entry.text || (entry.files ? "\u200b" : `(${entry.content?.of ?? "nothing that can be shown"})`);
+    case "message": return entry.text || (entry.files ? "\u200b" : `(${entry.content?.map((item) => item.of ?? item.type) ?? "nothing that can be shown"})`);
     case "edited": return `changed to: ${entry.text}`;
     case "opened": return `waits in ${entry.queue}`;
     case "taken": return `taken by ${entry.agent}`;

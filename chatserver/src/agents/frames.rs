@@ -6,8 +6,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use switchboard_common::model::{ChatState, Lane};
-use switchboard_common::store::{Author, ChatView, Delivery, Entry, EntryBody, FileItem, HistoryPage, Snapshot};
+use switchboard_common::store::{
+    Author, ChatView, ContentItem, Delivery, Entry, EntryBody, FileItem, HistoryPage, Snapshot,
+};
 
 /// Bytes of chats in a snapshot at most; more than a person can look through, and few enough for one frame.
 const SNAPSHOT_BYTES: usize = 4 * 1024 * 1024;
@@ -146,14 +149,16 @@ enum BodyJson<'a> {
         text: &'a str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<FileJson<'a>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        content: Option<ContentJson<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        content: Vec<ContentJson<'a>>,
     },
     #[schemars(extend("x-kind" = "message"))]
     Answer {
         text: &'a str,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<FileJson<'a>>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        content: Vec<ContentJson<'a>>,
         client_key: &'a str,
         parts: i16,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,8 +193,15 @@ enum BodyJson<'a> {
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Content")]
 struct ContentJson<'a> {
-    r#type: &'static str,
-    of: &'a str,
+    r#type: &'a str,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
+}
+
+impl<'a> ContentJson<'a> {
+    fn of(item: &'a ContentItem) -> Self {
+        Self { r#type: &item.r#type, fields: &item.fields }
+    }
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -248,16 +260,20 @@ impl<'a> EntryJson<'a> {
     }
 }
 
+fn carried<'a>(files: &'a [FileItem], content: &'a [ContentItem]) -> (Vec<FileJson<'a>>, Vec<ContentJson<'a>>) {
+    (files.iter().map(FileJson::of).collect(), content.iter().map(ContentJson::of).collect())
+}
+
 fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
     match body {
-        EntryBody::CustomerMessage { text, files, unsupported } => {
-            let content = unsupported.as_deref().map(|of| ContentJson { r#type: "unsupported", of });
-            ("message", BodyJson::Text { text, files: files.iter().map(FileJson::of).collect(), content })
+        EntryBody::CustomerMessage { text, files, content } => {
+            let (files, content) = carried(files, content);
+            ("message", BodyJson::Text { text, files, content })
         }
-        EntryBody::AgentMessage { text, files, client_key, parts, lane } => {
+        EntryBody::AgentMessage { text, files, content, client_key, parts, lane } => {
             let lane = (*lane != Lane::Interactive).then(|| lane.as_str());
-            let files = files.iter().map(FileJson::of).collect();
-            ("message", BodyJson::Answer { text, files, client_key, parts: *parts, lane })
+            let (files, content) = carried(files, content);
+            ("message", BodyJson::Answer { text, files, content, client_key, parts: *parts, lane })
         }
         EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
         EntryBody::Opened { interaction, queue } => {

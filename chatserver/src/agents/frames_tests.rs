@@ -56,22 +56,28 @@ fn every_kind_is_as_the_protocol_says() {
         sha256: None,
         reason: Some("it is too big".to_owned()),
     };
+    let later_json = json!([
+        {"type": "unsupported", "of": "poll"},
+        {"type": "hologram", "metres": 1.5, "of": {"whom": ["anna", null]}},
+    ]);
+    let of_a_later_version: Vec<ContentItem> = serde_json::from_value(later_json.clone()).unwrap();
     for (author, body, want) in [
         (
             olga(),
-            EntryBody::CustomerMessage { text: text(), files: vec![], unsupported: None },
+            EntryBody::CustomerMessage { text: text(), files: vec![], content: vec![] },
             json!({"kind": "message", "author": customer, "text": "hello"}),
         ),
         (
             olga(),
-            EntryBody::CustomerMessage { text: text(), files: vec![], unsupported: Some("location".to_owned()) },
-            json!({"kind": "message", "author": customer, "text": "hello", "content": {"type": "unsupported", "of": "location"}}),
+            EntryBody::CustomerMessage { text: text(), files: vec![], content: of_a_later_version },
+            json!({"kind": "message", "author": customer, "text": "hello", "content": later_json}),
         ),
         (
             anna(),
             EntryBody::AgentMessage {
                 text: text(),
                 files: vec![],
+                content: vec![],
                 client_key: "k".to_owned(),
                 parts: 2,
                 lane: Lane::Interactive,
@@ -83,6 +89,7 @@ fn every_kind_is_as_the_protocol_says() {
             EntryBody::AgentMessage {
                 text: text(),
                 files: vec![photo()],
+                content: vec![],
                 client_key: "k".to_owned(),
                 parts: 1,
                 lane: Lane::Bulk,
@@ -91,7 +98,7 @@ fn every_kind_is_as_the_protocol_says() {
         ),
         (
             olga(),
-            EntryBody::CustomerMessage { text: String::new(), files: vec![photo(), act], unsupported: None },
+            EntryBody::CustomerMessage { text: String::new(), files: vec![photo(), act], content: vec![] },
             json!({"kind": "message", "author": customer, "text": "", "files": [photo_json, act_json]}),
         ),
         (

@@ -146,7 +146,7 @@ function saidRow(entry, parts, old, busy, held, attached) {
   return el("li", { class: author.kind === "agent" ? "said ours" : "said", "data-seq": seq, "data-kind": kind, "data-old": old },
     head,
     ...attached.map((file) => fileRow(el, file)),
-    entry.content ? el("p", { class: "content" }, `[${entry.content.of ?? "something"}] This page cannot show it yet.`) : null,
+    ...(entry.content ?? []).map((item) => el("p", { class: "content" }, `[${item.of ?? item.type}] This page cannot show it yet.`)),
     entry.text ? el("p", { class: "text", dir: "auto" }, entry.text) : null,
     parts ? el("div", { class: "delivery" }, ...parts.map((part, at) => partLine(entry, part, at, parts.length, busy, held[at])), cancelButton(entry, parts, busy)) : null);
 }
@@ -203,7 +203,7 @@ function unsentRow(text) {
 /** An entry in one line, for lists and notes. */
 function words(entry) {
   switch (entry.kind) {
-    case "message": return entry.text || entry.files?.map(fileWord).join(" ") || `[${entry.content?.of ?? "message"}]`;
+    case "message": return entry.text || entry.files?.map(fileWord).join(" ") || `[${entry.content?.map((item) => item.of ?? item.type).join(", ") ?? "message"}]`;
     case "edited": return `✎ ${entry.text}`;
     case "opened": return `Waits in the queue ${entry.queue}`;
     case "taken": return `Taken by ${entry.author.name ?? entry.agent}`;

@@ -173,6 +173,6 @@ fn message(chat: &str, n: usize, text: &str) -> Inbound {
         dedupe_key: format!("m:{chat}:{n}"),
         chat: ChatRef { key: chat.to_owned(), kind: ChatKind::Private, title: Some(chat.to_owned()) },
         author: Author { platform_id: chat.to_owned(), name: Some(format!("Name {chat}")) },
-        item: InboundItem::Message { text: text.to_owned(), attachments: vec![], unsupported: None },
+        item: InboundItem::Message { text: text.to_owned(), attachments: vec![], content: vec![] },
     }
 }

@@ -133,7 +133,8 @@ impl FileState {
 pub struct Attachment {
     /// What it is.
     pub kind: FileKind,
-    /// The platform's id of the bytes; never a URL, which may hold a token or expire.
+    /// Where the bytes are, in the platform's own words: an id, or an address that names itself. Never one that holds our
+    /// credentials.
     pub platform_ref: String,
     /// As declared.
     pub name: Option<String>,

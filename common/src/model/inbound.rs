@@ -1,5 +1,7 @@
 //! What a platform told us, after parsing.
 
+use std::fmt::Display;
+
 use super::Attachment;
 
 /// One delivery from a platform, exactly as received.
@@ -9,7 +11,8 @@ pub struct RawUpdate(pub Vec<u8>);
 /// One fact read from an update.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inbound {
-    /// Identity of the fact inside its account: the same fact delivered again has the same key.
+    /// Identity of the fact inside its account: the same fact delivered again has the same key. A message's is its
+    /// [`message_key`].
     pub dedupe_key: String,
     /// The chat it happened in.
     pub chat: ChatRef,
@@ -48,6 +51,22 @@ pub struct Author {
     pub name: Option<String>,
 }
 
+/// What a message carries beside text and files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Something that is not carried yet, only announced.
+    Unsupported {
+        /// The platform's word for it: `location`, `poll`.
+        of: String,
+    },
+}
+
+/// The dedupe key of a message, on every platform. `message_id` is what a send to the chat answers, too: so a message is found
+/// by what the platform calls it, whoever wrote it.
+pub fn message_key(chat_key: &str, message_id: impl Display) -> String {
+    format!("m:{chat_key}:{message_id}")
+}
+
 /// What the customer did.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InboundItem {
@@ -57,12 +76,12 @@ pub enum InboundItem {
         text: String,
         /// Files that came with it: their bytes are fetched after the message is stored.
         attachments: Vec<Attachment>,
-        /// The platform's word for content that is not carried yet, only announced: `location`, `poll`.
-        unsupported: Option<String>,
+        /// What came beside both, in the platform's order.
+        content: Vec<Content>,
     },
     /// Changed an earlier message.
     Edit {
-        /// Dedupe key of the message that was changed.
+        /// [`message_key`] of the message that was changed.
         of_key: String,
         /// The whole new text.
         text: String,

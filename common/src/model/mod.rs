@@ -16,6 +16,8 @@ pub use access::{TokenScope, TokenScopes};
 pub use capabilities::{Capabilities, FileLimits};
 pub use files::{Attachment, FileId, FileKind, FileState, SNIFFED_BYTES, sniffed};
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
-pub use inbound::{Author, ChatKind, ChatRef, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate};
+pub use inbound::{
+    Author, ChatKind, ChatRef, Content, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, message_key,
+};
 pub use limits::{Limit, Scope};
 pub use outbound::{AttemptOutcome, ChatState, EntryKind, FreezeScope, Lane, PartState};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use super::items::{FileEndItem, FileItem, OutcomeItem};
+use super::items::{ContentItem, FileEndItem, FileItem, OutcomeItem};
 use crate::model::{ChatId, EntryKind, Lane};
 
 /// One line of a chat's log.
@@ -54,8 +54,8 @@ pub enum EntryBody {
         text: String,
         /// What came with it.
         files: Vec<FileItem>,
-        /// The platform's word for content that is only announced.
-        unsupported: Option<String>,
+        /// What came beside both.
+        content: Vec<ContentItem>,
     },
     /// An agent wrote.
     AgentMessage {
@@ -63,6 +63,8 @@ pub enum EntryBody {
         text: String,
         /// What goes with it.
         files: Vec<FileItem>,
+        /// What goes beside both.
+        content: Vec<ContentItem>,
         /// The agent's own name for it.
         client_key: String,
         /// Into how many parts it was split.
@@ -128,8 +130,8 @@ pub(super) struct EntryItem {
     pub(super) lane: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) files: Vec<FileItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) unsupported: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) content: Vec<ContentItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) of: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,9 +190,10 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
     Some(match kind {
         EntryKind::Message if by_agent => {
             let lane = item.lane.as_deref().and_then(Lane::from_word).unwrap_or(Lane::Interactive);
-            EntryBody::AgentMessage { text, files: item.files, client_key: item.client_key?, parts: item.parts?, lane }
+            let EntryItem { files, content, client_key, parts, .. } = item;
+            EntryBody::AgentMessage { text, files, content, client_key: client_key?, parts: parts?, lane }
         }
-        EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, unsupported: item.unsupported },
+        EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, content: item.content },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
         EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
         EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },

@@ -245,7 +245,7 @@ fn item(fact: &Inbound, files: Vec<FileItem>) -> String {
         ..CustomerItem::default()
     };
     match &fact.item {
-        InboundItem::Message { unsupported, .. } => item.unsupported = unsupported.clone(),
+        InboundItem::Message { content, .. } => item.content = content.iter().map(Into::into).collect(),
         InboundItem::Edit { of_key, .. } => item.of_key = Some(of_key.clone()),
         InboundItem::Membership { left } => item.left = Some(*left),
         InboundItem::Ignored => {}

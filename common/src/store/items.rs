@@ -2,6 +2,9 @@
 //! services, so it only ever gains optional fields.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::{Content, text};
 
 /// `pending.item` of what a customer did.
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq)]
@@ -20,9 +23,9 @@ pub struct CustomerItem {
     /// Message: files that came with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileItem>,
-    /// Message: the platform's word for content beside the text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unsupported: Option<String>,
+    /// Message: what came beside text and files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<ContentItem>,
     /// Edit: dedupe key of the message that was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of_key: Option<String>,
@@ -47,6 +50,26 @@ pub struct FileItem {
     /// As declared by who sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
+}
+
+/// Something in the `content` of a message. Only who makes it knows its type; everybody else hands it on as it is, so that
+/// what a later version wrote reaches the agents through an earlier one.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+pub struct ContentItem {
+    /// What it is.
+    pub r#type: String,
+    /// The fields of its type.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+impl From<&Content> for ContentItem {
+    fn from(content: &Content) -> Self {
+        let (r#type, field, value) = match content {
+            Content::Unsupported { of } => ("unsupported", "of", text::storable(of)),
+        };
+        Self { r#type: r#type.to_owned(), fields: [(field.to_owned(), Value::from(value))].into_iter().collect() }
+    }
 }
 
 /// `pending.item` and `history.item` of what became of a file's bytes.

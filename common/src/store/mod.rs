@@ -59,7 +59,7 @@ pub use fleet::AccountState;
 pub use heads::{HEADS, Head};
 pub use inspect::ServerFacts;
 pub use intake::{CursorMove, Stored};
-pub use items::{FileEndItem, FileItem, OutcomeItem};
+pub use items::{ContentItem, FileEndItem, FileItem, OutcomeItem};
 pub use lease::{Gap, Lease, Raise, Renewed, Way};
 pub use loader::{
     ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat, ListedCustomer,

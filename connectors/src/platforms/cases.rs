@@ -13,7 +13,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
-use switchboard_common::model::{Attachment, ChatKind, FileKind, Inbound, InboundItem, RawUpdate};
+use switchboard_common::model::{
+    Attachment, ChatKind, Content, FileKind, Inbound, InboundItem, RawUpdate, message_key,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::PLATFORMS;
@@ -198,8 +200,11 @@ fn without_addresses(error: crate::platform::SendError) -> crate::platform::Send
 
 fn fact(fact: &Inbound) -> Value {
     let item = match &fact.item {
-        InboundItem::Message { text, attachments, unsupported } => {
-            json!({"message": text, "files": attachments.iter().map(attachment).collect::<Vec<_>>(), "unsupported": unsupported})
+        InboundItem::Message { text, attachments, content } => {
+            let stands_for = fact.dedupe_key.strip_prefix(&message_key(&fact.chat.key, ""));
+            assert!(stands_for.is_some_and(|id| !id.is_empty()), "a message is found by its key: {}", fact.dedupe_key);
+            let files: Vec<Value> = attachments.iter().map(attachment).collect();
+            json!({"message": text, "files": files, "content": content.iter().map(carried).collect::<Vec<_>>()})
         }
         InboundItem::Edit { of_key, text } => json!({"edit": text, "of": of_key}),
         InboundItem::Membership { left } => json!({"left": left}),
@@ -213,6 +218,12 @@ fn fact(fact: &Inbound) -> Value {
         "author": {"id": fact.author.platform_id, "name": fact.author.name},
         "item": item,
     })
+}
+
+fn carried(content: &Content) -> Value {
+    match content {
+        Content::Unsupported { of } => json!({ "unsupported": of }),
+    }
 }
 
 fn attachment(file: &Attachment) -> Value {

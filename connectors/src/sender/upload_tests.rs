@@ -162,7 +162,7 @@ async fn submit_document(database: &Database, account: AccountId) {
         dedupe_key: "m:1:1".to_owned(),
         chat: ChatRef { key: "1".to_owned(), kind: ChatKind::Private, title: None },
         author: Author { platform_id: "1".to_owned(), name: None },
-        item: InboundItem::Message { text: "hello".to_owned(), attachments: vec![], unsupported: None },
+        item: InboundItem::Message { text: "hello".to_owned(), attachments: vec![], content: vec![] },
     };
     database.store_inbound(account, &[(said, RawUpdate(b"{}".to_vec()))], &[], None).await.unwrap();
     database.meet_newcomers().await.unwrap();

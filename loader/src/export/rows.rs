@@ -3,7 +3,7 @@
 use switchboard_common::store::{Entry as Stored, ListedChat};
 
 use super::Format;
-use crate::wire::{Author, Entry, EntryKind, time};
+use crate::wire::{Author, Content, Entry, EntryKind, time};
 
 /// The columns of CSV, in their order; docs/rest.md says what is in them.
 pub(crate) const COLUMNS: [&str; 29] = [
@@ -147,7 +147,7 @@ fn said(kind: EntryKind) -> Vec<(&'static str, Option<String>)> {
             word("message"),
             ("text", Some(text)),
             ("files", Some(files.into_iter().map(|file| file.file).collect::<Vec<_>>().join(" "))),
-            ("content", content.map(|content| content.of)),
+            ("content", Some(content.iter().map(Content::word).collect::<Vec<_>>().join(" "))),
             ("client_key", client_key),
             ("parts", parts.map(|parts| parts.to_string())),
             ("lane", lane.map(str::to_owned)),

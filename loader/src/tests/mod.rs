@@ -241,7 +241,7 @@ fn reader() -> String {
 }
 
 fn message(chat: &str, n: usize, text: &str) -> Inbound {
-    let item = InboundItem::Message { text: text.to_owned(), attachments: Vec::new(), unsupported: None };
+    let item = InboundItem::Message { text: text.to_owned(), attachments: Vec::new(), content: Vec::new() };
     inbound(chat, &format!("m:{chat}:{n}"), item)
 }
 

@@ -2,8 +2,9 @@
 
 use chrono::SecondsFormat;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use switchboard_common::model::Lane;
-use switchboard_common::store::{Author as Who, Delivery, Entry as Stored, EntryBody, FileItem, LogPage};
+use switchboard_common::store::{Author as Who, ContentItem, Delivery, Entry as Stored, EntryBody, FileItem, LogPage};
 use utoipa::ToSchema;
 
 /// A page of a chat's log.
@@ -81,10 +82,10 @@ pub(crate) enum EntryKind {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         #[schema(required = false)]
         files: Vec<File>,
-        /// From a customer: the platform sent what is not carried.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(nullable = false)]
-        content: Option<Content>,
+        /// What came beside text and files; absent: nothing.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false)]
+        content: Vec<Content>,
         /// From an agent: the agent's own name for it.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
@@ -159,13 +160,31 @@ pub(crate) struct File {
     size_bytes: Option<i64>,
 }
 
-/// What came with a message and is only announced.
+/// Something that a message carries. Types may be added; of one that you do not know, show the name.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Content {
-    /// `unsupported`
-    r#type: &'static str,
-    /// The platform's word for it.
-    pub(crate) of: String,
+    /// `unsupported`: it is only announced, and the field `of` is the platform's word for it.
+    r#type: String,
+    /// The fields of its type.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+impl Content {
+    /// What it is, in a word.
+    pub(crate) fn word(&self) -> &str {
+        match self.fields.get("of") {
+            Some(Value::String(of)) if self.r#type == "unsupported" => of,
+            _ => &self.r#type,
+        }
+    }
+}
+
+impl From<ContentItem> for Content {
+    fn from(item: ContentItem) -> Self {
+        let ContentItem { r#type, fields } = item;
+        Self { r#type, fields }
+    }
 }
 
 /// How a part of an agent's message stands now.
@@ -210,18 +229,18 @@ impl From<Stored> for Entry {
 
 fn kind(body: EntryBody) -> EntryKind {
     match body {
-        EntryBody::CustomerMessage { text, files, unsupported } => EntryKind::Message {
+        EntryBody::CustomerMessage { text, files, content } => EntryKind::Message {
             text,
             files: files.into_iter().map(Into::into).collect(),
-            content: unsupported.map(|of| Content { r#type: "unsupported", of }),
+            content: content.into_iter().map(Into::into).collect(),
             client_key: None,
             parts: None,
             lane: None,
         },
-        EntryBody::AgentMessage { text, files, client_key, parts, lane } => EntryKind::Message {
+        EntryBody::AgentMessage { text, files, content, client_key, parts, lane } => EntryKind::Message {
             text,
             files: files.into_iter().map(Into::into).collect(),
-            content: None,
+            content: content.into_iter().map(Into::into).collect(),
             client_key: Some(client_key),
             parts: Some(parts),
             lane: (lane != Lane::Interactive).then(|| lane.as_str()),

@@ -40,7 +40,7 @@ async fn the_desk_shows_chats_takes_one_and_reads_its_log() {
         6,
         "message",
         customer("Игорь Семёнов"),
-        json!({"text": "", "content": {"type": "unsupported", "of": "photo"}}),
+        json!({"text": "", "content": [{"type": "unsupported", "of": "photo"}]}),
     );
     let entries = json!([
         entry("18", 3, "opened", system(), json!({"interaction": "5", "queue": "support"})),
@@ -164,7 +164,7 @@ async fn hostile_text_stays_text() {
         10,
         "message",
         customer("a"),
-        json!({"text": "", "content": {"type": "unsupported", "of": hostile[0]}}),
+        json!({"text": "", "content": [{"type": "unsupported", "of": hostile[0]}]}),
     ));
     socket.history("18", json!(log), Value::Null).await;
     there(&page, "#log [data-seq='10']").await;

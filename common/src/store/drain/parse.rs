@@ -1,6 +1,6 @@
 //! Reading the claimed rows' items; what cannot be read is put aside.
 
-use super::super::items::{CustomerItem, FileEndItem, FileItem, OutcomeItem};
+use super::super::items::{ContentItem, CustomerItem, FileEndItem, FileItem, OutcomeItem};
 use super::take::{Batch, Row};
 use crate::model::{AccountId, FileState, ItemKind, PartState};
 
@@ -13,7 +13,7 @@ pub(super) struct Item {
 
 /// What a row says.
 pub(super) enum What {
-    Message { author: CustomerItem, files: Vec<FileItem>, unsupported: Option<String> },
+    Message { author: CustomerItem, files: Vec<FileItem>, content: Vec<ContentItem> },
     Edited { author: CustomerItem, of_key: String },
     Membership { author: CustomerItem, left: bool },
     File(FileEndItem),
@@ -62,8 +62,8 @@ pub(super) fn parse(kind: i16, item: Option<&str>) -> Result<What, String> {
     match ItemKind::from_column(kind) {
         Some(ItemKind::Message) => {
             let mut author = customer()?;
-            let (files, unsupported) = (std::mem::take(&mut author.files), author.unsupported.take());
-            Ok(What::Message { author, files, unsupported })
+            let (files, content) = (std::mem::take(&mut author.files), std::mem::take(&mut author.content));
+            Ok(What::Message { author, files, content })
         }
         Some(ItemKind::Edit) => {
             let mut author = customer()?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::append::{By, NewEntry, item_json};
 use super::super::entries::EntryItem;
-use super::super::items::{CustomerItem, FileEndItem, FileItem, OutcomeItem};
+use super::super::items::{ContentItem, CustomerItem, FileEndItem, FileItem, OutcomeItem};
 use super::gather::Known;
 use super::parse::{Item, What};
 use super::take::{Batch, Chat, Row};
@@ -65,7 +65,7 @@ struct Router {
 impl Router {
     fn add(&mut self, row: &Row, what: What) {
         match what {
-            What::Message { author, files, unsupported } => self.message(row, &author, files, unsupported),
+            What::Message { author, files, content } => self.message(row, &author, files, content),
             What::Edited { author, of_key } => self.edited(row, &author, of_key),
             What::Membership { author, left } => {
                 let item = EntryItem { left: Some(left), ..EntryItem::default() };
@@ -77,12 +77,12 @@ impl Router {
         }
     }
 
-    fn message(&mut self, row: &Row, author: &CustomerItem, files: Vec<FileItem>, unsupported: Option<String>) {
+    fn message(&mut self, row: &Row, author: &CustomerItem, files: Vec<FileItem>, content: Vec<ContentItem>) {
         self.open_if_closed(row);
         let by = self.customer(row, author);
         let shown: Vec<String> = files.iter().map(|file| file.file.clone()).collect();
-        let more = !files.is_empty() || unsupported.is_some();
-        let item = more.then(|| EntryItem { files, unsupported, ..EntryItem::default() });
+        let more = !files.is_empty() || !content.is_empty();
+        let item = more.then(|| EntryItem { files, content, ..EntryItem::default() });
         let seq = self.append(row, EntryKind::Message, by, row.body.clone(), item.as_ref(), &[]);
         let of = |file| Use { account: row.account, file, chat: row.chat, seq };
         self.uses.extend(shown.into_iter().map(of));

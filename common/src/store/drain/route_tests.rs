@@ -49,12 +49,12 @@ fn plan(state: ChatState, items: Vec<What>) -> Plan {
 }
 
 fn message() -> What {
-    What::Message { author: CustomerItem::default(), files: vec![], unsupported: None }
+    What::Message { author: CustomerItem::default(), files: vec![], content: vec![] }
 }
 
 fn with_file(file: &str) -> What {
     let file = FileItem { file: file.to_owned(), kind: "photo".to_owned(), name: None, mime: None, size_bytes: None };
-    What::Message { author: CustomerItem::default(), files: vec![file], unsupported: None }
+    What::Message { author: CustomerItem::default(), files: vec![file], content: vec![] }
 }
 
 fn end_of(file: &str) -> What {

@@ -21,6 +21,34 @@ async fn a_first_message_makes_customer_chat_and_interaction() {
 }
 
 #[tokio::test]
+async fn content_is_handed_on_in_its_order_whoever_understands_it() {
+    let f = Fixture::new(1).await;
+    let announced = |of: &str| Content::Unsupported { of: of.to_owned() };
+    let content = vec![announced("poll"), announced("nul\0")];
+    f.store(vec![inbound("c1", "m:c1:1", InboundItem::Message { text: String::new(), attachments: vec![], content })])
+        .await;
+    drain(&f.database).await;
+    f.store(vec![message("c1", 2, "see")]).await;
+    // As a connector of a later version writes it.
+    let later = json!([{"type": "place", "latitude": 55.75}, {"type": "pressed", "data": "menu:2", "of": {"seq": 4}}]);
+    f.run(&format!("UPDATE pending SET item = jsonb_set(item, '{{content}}', '{later}')")).await;
+    drain(&f.database).await;
+    let queue = f.agents[0].feeds[1].id;
+    let carried: Vec<_> = f
+        .feed(queue, 1)
+        .await
+        .into_iter()
+        .map(|entry| match entry.body {
+            EntryBody::CustomerMessage { content, .. } => json!(content),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let first = json!([{"type": "unsupported", "of": "poll"}, {"type": "unsupported", "of": "nul\u{fffd}"}]);
+    assert_eq!(carried, [first, later]);
+    f.finish().await;
+}
+
+#[tokio::test]
 async fn a_new_name_is_kept_and_an_unknown_one_keeps_the_old() {
     let f = Fixture::new(0).await;
     f.waiting("c1").await;

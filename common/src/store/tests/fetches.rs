@@ -17,7 +17,7 @@ fn photo(reference: &str) -> Attachment {
 
 fn with_files(key: &str, n: usize, files: &[&str]) -> Inbound {
     let attachments = files.iter().map(|reference| photo(reference)).collect();
-    let item = InboundItem::Message { text: "see".to_owned(), attachments, unsupported: None };
+    let item = InboundItem::Message { text: "see".to_owned(), attachments, content: vec![] };
     inbound(key, &format!("m:{key}:{n}"), item)
 }
 
@@ -63,7 +63,7 @@ async fn a_message_shows_its_files_at_once_and_tells_when_they_are_there() {
     drain(&f.database).await;
     let feed = f.agents[0].feeds[1].id;
     let [_, shown] = &f.feed(feed, 0).await[..] else { panic!("opened and message") };
-    let EntryBody::CustomerMessage { text, files, unsupported: None } = &shown.body else { panic!("{shown:?}") };
+    let EntryBody::CustomerMessage { text, files, .. } = &shown.body else { panic!("{shown:?}") };
     assert_eq!((text.as_str(), files.len()), ("see", 2));
     let first = FileItem {
         file: files[0].file.clone(),

@@ -26,8 +26,8 @@ use serde_json::json;
 use super::testkit::TestDatabase;
 use super::*;
 use crate::model::{
-    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Epoch, FeedId, FreezeScope,
-    Inbound, InboundItem, Lane, RawUpdate,
+    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Content, Epoch, FeedId,
+    FreezeScope, Inbound, InboundItem, Lane, RawUpdate,
 };
 
 /// A queue `support` with agents `a0`, `a1`, … who serve it, and an account whose chats wait there.
@@ -143,7 +143,7 @@ fn message(key: &str, n: usize, text: &str) -> Inbound {
     inbound(
         key,
         &format!("m:{key}:{n}"),
-        InboundItem::Message { text: text.to_owned(), attachments: vec![], unsupported: None },
+        InboundItem::Message { text: text.to_owned(), attachments: vec![], content: vec![] },
     )
 }
 

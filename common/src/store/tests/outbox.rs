@@ -14,13 +14,13 @@ async fn a_message_is_split_and_stored_once_per_key() {
     assert_eq!(f.number("SELECT unread::bigint FROM chat").await, 0);
     let entries = f.feed(f.agents[0].own_feed(), 1).await;
     let (text, client_key) = ("one two three four".to_owned(), "k1".to_owned());
-    let body = EntryBody::AgentMessage { text, files: vec![], client_key, parts: 2, lane: Lane::Interactive };
+    let body =
+        EntryBody::AgentMessage { text, files: vec![], content: vec![], client_key, parts: 2, lane: Lane::Interactive };
     assert_eq!(entries[0].body, body);
     assert_eq!(entries[0].author, Author::Agent { id: 1, name: Some("Agent 0".to_owned()) });
     f.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 /// The key is the account's: the tables can be distributed by it.
 #[tokio::test]
 async fn the_same_key_names_another_message_in_another_account() {
@@ -45,6 +45,7 @@ async fn the_same_key_names_another_message_in_another_account() {
     f.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_at_once_is_one_message() {
     let f = Fixture::new(1).await;
     let (chat, other) = (f.taken("c1").await, f.taken("c2").await);

@@ -2,13 +2,13 @@
 //! type has no slash, or that is larger than 4 GiB.
 
 use serde_json::Value;
-use switchboard_common::model::{Attachment, FileKind};
+use switchboard_common::model::{Attachment, Content, FileKind};
 
-/// A message's text, its files, and Telegram's word for what is announced only.
-pub(super) struct Content {
+/// A message's text, its files, and what came beside both.
+pub(super) struct Carried {
     pub text: String,
     pub attachments: Vec<Attachment>,
-    pub unsupported: Option<&'static str>,
+    pub content: Vec<Content>,
 }
 
 /// One field per message: an animation also comes as a document, a venue also as a location.
@@ -24,7 +24,7 @@ const FILES: [(&str, FileKind); 7] = [
 const ANNOUNCED: [&str; 8] = ["contact", "game", "venue", "location", "poll", "story", "paid_media", "checklist"];
 
 /// Reads a message as the platform spells it.
-pub(super) fn content(message: &Value) -> Content {
+pub(super) fn carried(message: &Value) -> Carried {
     let text = message["text"].as_str().or(message["caption"].as_str()).unwrap_or_default().to_owned();
     let attachment =
         photo(&message["photo"]).or_else(|| FILES.iter().find_map(|(field, kind)| attachment(&message[*field], *kind)));
@@ -33,7 +33,8 @@ pub(super) fn content(message: &Value) -> Content {
         Some(_) => None,
         None => known().or_else(|| (!message["text"].is_string()).then_some("unknown")),
     };
-    Content { text, attachments: attachment.into_iter().collect(), unsupported }
+    let content = unsupported.map(|of| Content::Unsupported { of: of.to_owned() });
+    Carried { text, attachments: attachment.into_iter().collect(), content: content.into_iter().collect() }
 }
 
 /// The largest of a photo's sizes; always JPEG, without a name.

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use switchboard_common::model::{Author, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate, text};
+use switchboard_common::model::{Author, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate, message_key, text};
 use teloxide::types::{ChatMemberKind, ChatMemberUpdated, Message, MessageKind, Update, UpdateKind, User};
 
-use super::content::{Content, content};
+use super::content::{Carried, carried};
 use crate::platform::ParseError;
 
 pub(super) fn update(raw: &RawUpdate) -> Result<Vec<Inbound>, ParseError> {
@@ -44,15 +44,15 @@ fn raw_message(json: &str, field: &str) -> Result<Value, ParseError> {
 }
 
 fn written(message: &Message, raw: &Value) -> Result<Inbound, ParseError> {
-    let key = format!("m:{}:{}", message.chat.id, message.id);
+    let key = key_of(message);
     let item = match &message.kind {
         // teloxide's word for a message whose content it cannot read.
         MessageKind::Empty {} if raw.get("text").is_some_and(|text| !text.is_string()) => {
             return Err(ParseError("malformed message: text".to_owned()));
         }
         MessageKind::Common(_) | MessageKind::Empty {} => {
-            let Content { text, attachments, unsupported } = content(raw);
-            InboundItem::Message { text, attachments, unsupported: unsupported.map(str::to_owned) }
+            let Carried { text, attachments, content } = carried(raw);
+            InboundItem::Message { text, attachments, content }
         }
         _ => InboundItem::Ignored,
     };
@@ -60,14 +60,18 @@ fn written(message: &Message, raw: &Value) -> Result<Inbound, ParseError> {
     Ok(Inbound { dedupe_key: key, chat: chat(message), author, item })
 }
 
+fn key_of(message: &Message) -> String {
+    message_key(&message.chat.id.to_string(), message.id)
+}
+
 /// A caption that was changed, or a file: the text is told, the file stays the one that was sent first.
 fn edited(message: &Message, raw: &Value) -> Inbound {
-    let text = content(raw).text;
+    let text = carried(raw).text;
     // `edit_date` has a resolution of one second, so the content tells two edits apart; and the date tells an edit back to
     // an earlier text from that earlier edit.
     let date = message.edit_date().map_or(0, |date| date.timestamp());
     let key = format!("e:{}:{}:{date}:{}", message.chat.id, message.id, &hash(text.as_bytes())[..16]);
-    let of_key = format!("m:{}:{}", message.chat.id, message.id);
+    let of_key = key_of(message);
     let item = InboundItem::Edit { of_key, text };
     Inbound { dedupe_key: key, chat: chat(message), author: author(message.from.as_ref(), &message.chat), item }
 }
