@@ -244,9 +244,8 @@ CREATE TABLE outbox (
   agent_id     int NOT NULL,
   client_key   text COLLATE "C" NOT NULL,
   content_hash bytea NOT NULL,
-  body         text NOT NULL,                               -- the text, or the caption of `file_id`
-  file_id      text COLLATE "C",                            -- what is sent with it
-  file_as      text COLLATE "C",                            -- model::FileKind: photo, document
+  body         text NOT NULL,                               -- the text, or what goes with a file
+  item         jsonb,                                       -- what it carries beside the text: most parts need none
   lane         smallint NOT NULL DEFAULT 0,                 -- model::Lane; order is kept per chat and lane
   open         boolean  NOT NULL DEFAULT true,              -- the only indexed state: false once decided
   state        smallint NOT NULL DEFAULT 0,                 -- model::PartState

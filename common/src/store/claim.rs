@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
+use super::items::PartItem;
 use super::{Connection, Database, StoreError};
 use crate::faults::{Sabotage, point, sabotaged};
 use crate::model::{AccountId, ChatId, Epoch, FileId, FileKind, OutboxId};
@@ -107,14 +108,14 @@ u AS (
          write_by = clock_timestamp() + make_interval(secs => $4),
          answer_by = clock_timestamp() + make_interval(secs => $5)
     FROM q WHERE o.account_id = $1 AND o.id = q.id
-  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.file_id, o.file_as, o.created_at),
+  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.item, o.created_at),
 a AS (
   INSERT INTO attempt (account_id, outbox_id, n, epoch, chat_key, claimed_at, write_by, answer_by)
   SELECT $1, id, attempt, $2, chat_key, clock_timestamp(), write_by, answer_by FROM u)
-SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, u.file_id, u.file_as, f.name AS file_name,
+SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, u.item::text AS item, f.name AS file_name,
        coalesce(f.sniffed, f.mime) AS file_mime, f.size_bytes, extract(epoch FROM clock_timestamp() - u.created_at)::float8 AS age,
        (SELECT count(*) FROM attempt t WHERE t.account_id = $1 AND t.outbox_id = u.id AND t.outcome = 3) AS failures
-  FROM u LEFT JOIN file f ON f.account_id = $1 AND f.id = u.file_id ORDER BY u.id";
+  FROM u LEFT JOIN file f ON f.account_id = $1 AND f.id = u.item->>'file' ORDER BY u.id";
 
 // A claim that writes for long moves its deadlines, under the epoch as a claim is made: whoever raised the epoch waits out what is
 // in the row then, and nobody moves it after that.
@@ -154,15 +155,17 @@ async fn claim_statement(
     Ok(Cow::Owned(CLAIM.replace(fence, "SELECT $1::int AS account_id")))
 }
 
-fn claimed(row: &Row) -> Claimed {
-    let file = row.get::<_, Option<&str>>("file_id").and_then(FileId::parse).map(|id| ClaimedFile {
+fn claimed(row: &Row) -> Result<Claimed, StoreError> {
+    let item = row.get::<_, Option<&str>>("item").map(serde_json::from_str::<PartItem>).transpose();
+    let item = item.map_err(|error| StoreError::Unexpected(format!("a part's item: {error}")))?.unwrap_or_default();
+    let file = item.file.as_deref().and_then(FileId::parse).map(|id| ClaimedFile {
         id,
-        kind: row.get::<_, Option<&str>>("file_as").and_then(FileKind::from_word).unwrap_or(FileKind::Document),
+        kind: item.r#as.as_deref().and_then(FileKind::from_word).unwrap_or(FileKind::Document),
         name: row.get("file_name"),
         mime: row.get("file_mime"),
         size_bytes: row.get::<_, Option<i64>>("size_bytes").unwrap_or_default().unsigned_abs(),
     });
-    Claimed {
+    Ok(Claimed {
         id: OutboxId(row.get("id")),
         n: row.get("attempt"),
         chat_id: ChatId(row.get("chat_id")),
@@ -171,7 +174,7 @@ fn claimed(row: &Row) -> Claimed {
         file,
         failures: row.get("failures"),
         age: Duration::from_secs_f64(row.get::<_, f64>("age").max(0.0)),
-    }
+    })
 }
 
 impl Database {
@@ -203,7 +206,7 @@ impl Database {
                 )
                 .await?;
             connection.done();
-            Ok(rows.iter().map(claimed).collect())
+            rows.iter().map(claimed).collect()
         })
         .await
     }

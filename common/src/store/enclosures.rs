@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::append::expect;
 use super::chats::{LockedChat, Refusal};
-use super::items::FileItem;
+use super::items::{FileItem, PartItem};
 use super::work::Work;
 use super::{Agent, StoreError};
 use crate::model::{FileId, FileKind, FileLimits};
@@ -118,9 +118,9 @@ impl Enclosure {
         }
     }
 
-    /// Its id.
-    pub(super) fn id(&self) -> &str {
-        &self.id
+    /// What the part that carries it says of it.
+    pub(super) fn part_item(&self) -> PartItem {
+        PartItem { file: Some(self.id.clone()), r#as: Some(self.kind.as_str().to_owned()) }
     }
 
     /// Whether a text goes with it, or follows as messages of its own.

@@ -72,6 +72,17 @@ impl From<&Content> for ContentItem {
     }
 }
 
+/// `outbox.item`: what a part carries beside its text.
+#[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct PartItem {
+    /// `FileId`: the text is what goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// `FileKind` as its word: as what the file is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#as: Option<String>,
+}
+
 /// `pending.item` and `history.item` of what became of a file's bytes.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct FileEndItem {

@@ -52,9 +52,8 @@ SELECT o.chat_id, o.chat_seq, o.parts, o.content_hash, a.name AS account_name
  WHERE c.id = $1";
 
 const INSERT_PARTS: &str = "
-INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane,
-                    file_id, file_as)
-SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10, CASE u.n WHEN 1 THEN $11::text END, CASE u.n WHEN 1 THEN $12::text END
+INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane, item)
+SELECT $1, $2, $3, $4, u.n - 1, $5, $6, $7, $8, u.b, $10, CASE u.n WHEN 1 THEN $11::text::jsonb END
   FROM unnest($9::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n";
 
 const WRITTEN: &str = "UPDATE chat SET last_seq = $2, unread = 0, last_out_at = now() WHERE id = $1";
@@ -199,8 +198,8 @@ async fn write(
     let (account, id, agent) = (chat.account.0, chat.id.0, new.agent.id.0);
     let chat_values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&id, &accepted.seq];
     let lane = new.lane as i16;
-    let (file_id, file_as) = (file.map(Enclosure::id), file.map(|file| file.kind.as_str()));
-    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 12] = [
+    let carried = file.and_then(|file| item_json(&file.part_item()));
+    let part_values: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
         &account,
         &id,
         &chat.key,
@@ -211,8 +210,7 @@ async fn write(
         &hash,
         &parts,
         &lane,
-        &file_id,
-        &file_as,
+        &carried,
     ];
     let (chats, stored, (), ()) = try_join4(
         async { Ok::<u64, StoreError>(client.execute(&written, &chat_values).await?) },

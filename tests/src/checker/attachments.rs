@@ -113,7 +113,7 @@ impl<'a> Files<'a> {
             let sent: Vec<Option<&str>> = parts
                 .of(group)
                 .map(|part| {
-                    let file = part.row.file_id.as_deref()?;
+                    let file = part.row.file()?;
                     Some(
                         self.rows
                             .get(&(part.row.account_id, file))
@@ -150,7 +150,7 @@ impl<'a> Files<'a> {
             });
         }
         for part in &self.run.dump.outbox {
-            let Some(file) = part.file_id.as_deref() else { continue };
+            let Some(file) = part.file() else { continue };
             let row = self.rows.get(&(part.account_id, file));
             let wrong = match row {
                 None => Some("is no file of its account"),

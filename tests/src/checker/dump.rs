@@ -144,7 +144,7 @@ pub struct Outbox {
     pub agent_id: i64,
     pub client_key: String,
     pub body: String,
-    pub file_id: Option<String>,
+    pub item: Option<PartItem>,
     pub lane: i64,
     pub state: i64,
     pub answer_by: Option<DateTime<Utc>>,
@@ -153,7 +153,18 @@ pub struct Outbox {
     pub created_at: DateTime<Utc>,
 }
 
+/// `outbox.item`.
+#[derive(Debug, Deserialize)]
+pub struct PartItem {
+    pub file: Option<String>,
+}
+
 impl Outbox {
+    /// The file it carries.
+    pub fn file(&self) -> Option<&str> {
+        self.item.as_ref()?.file.as_deref()
+    }
+
     /// The protocol's word for where the part stands.
     pub fn state_word(&self) -> &'static str {
         match self.state {

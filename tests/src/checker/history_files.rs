@@ -101,7 +101,7 @@ impl Story {
         let mut message = self.submit(chat, client_key, &[text]);
         let change = json!({"kind": 1, "seq": message.seq, "chat_id": self.chats[chat].id});
         self.lines.set("dump/history", change, json!({"item": file.named("document")}));
-        self.lines.of("dump/outbox")[message.rows[0]]["file_id"] = file.id.into();
+        self.lines.of("dump/outbox")[message.rows[0]]["item"] = json!({"file": file.id, "as": "document"});
         self.shown_in(chat, file.id, message.seq);
         message.file = Some(file);
         message

@@ -103,7 +103,7 @@ impl<'a> Parts<'a> {
         let mut identities: HashMap<Identity<'_>, usize> = HashMap::new();
         for row in rows {
             let hash = sha256_hex(row.body.as_bytes());
-            let file = row.file_id.as_deref().and_then(|file| files.get(&(row.account_id, file)));
+            let file = row.file().and_then(|file| files.get(&(row.account_id, file)));
             let text = match (tag_of(&row.body), file) {
                 (Some(tag), _) => tagged(tag),
                 (None, Some(file)) if row.body.is_empty() => of_file(file),

@@ -60,7 +60,7 @@ impl Fixture {
     async fn bodies(&self, seq: i64) -> Vec<(String, Option<String>, Option<String>)> {
         let connection = self.database.connection().await.unwrap();
         let rows = connection
-            .query("SELECT body, file_id, file_as FROM outbox WHERE chat_seq = $1 ORDER BY part", &[&seq])
+            .query("SELECT body, item->>'file', item->>'as' FROM outbox WHERE chat_seq = $1 ORDER BY part", &[&seq])
             .await
             .unwrap();
         connection.done();
