@@ -103,7 +103,7 @@ impl OperatorDecision {
 }
 
 const PARTS: &str = "
-SELECT id, chat_id, chat_seq, part, parts, state, attempt, reason, file_id, platform_id,
+SELECT id, chat_id, chat_seq, part, parts, state, attempt, reason, item->>'file' AS file_id, platform_id,
        extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
   FROM outbox
  WHERE account_id = $1 AND id > $2 AND (cardinality($3::bigint[]) = 0 OR id = ANY ($3))
