@@ -24,13 +24,13 @@ u AS (
          write_by = clock_timestamp() + make_interval(secs => :write_by),
          answer_by = clock_timestamp() + make_interval(secs => :answer_by)
     FROM q WHERE o.account_id = :account AND o.id = q.id
-  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.file_id, o.file_as, o.created_at),
+  RETURNING o.id, o.attempt, o.write_by, o.answer_by, o.chat_id, o.chat_key, o.body, o.item, o.created_at),
 a AS (
   INSERT INTO attempt (account_id, outbox_id, n, epoch, chat_key, claimed_at, write_by, answer_by)
   SELECT :account, id, attempt, :epoch, chat_key, clock_timestamp(), write_by, answer_by FROM u)
-SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, u.file_id, u.file_as, f.name AS file_name,
+SELECT u.id, u.attempt, u.chat_id, u.chat_key, u.body, u.item::text AS item, f.name AS file_name,
        coalesce(f.sniffed, f.mime) AS file_mime, f.size_bytes, extract(epoch FROM clock_timestamp() - u.created_at)::float8 AS age,
        (SELECT count(*) FROM attempt t WHERE t.account_id = :account AND t.outbox_id = u.id AND t.outcome = 3) AS failures
-  FROM u LEFT JOIN file f ON f.account_id = :account AND f.id = u.file_id ORDER BY u.id;
+  FROM u LEFT JOIN file f ON f.account_id = :account AND f.id = u.item->>'file' ORDER BY u.id;
 -- inputs
 UPDATE outbox SET open = false, state = 2 WHERE account_id = :account AND id = ANY (:ids::bigint[]);

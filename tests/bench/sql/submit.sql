@@ -14,16 +14,17 @@ SELECT c.*, a.name AS account_name, a.capabilities->'text_max_utf16' AS text_max
        q.feed_id AS queue_feed
   FROM c JOIN account a ON a.id = c.account_id LEFT JOIN agent g ON g.id = c.agent_id LEFT JOIN queue q ON q.id = c.queue_id \gset c_
 SELECT o.chat_id, o.chat_seq, o.parts, o.content_hash, a.name AS account_name
-  FROM outbox o JOIN account a ON a.id = o.account_id WHERE o.agent_id = :agent AND o.client_key = :client_key AND o.part = 0;
+  FROM chat c JOIN outbox o ON o.account_id = c.account_id AND o.agent_id = :agent AND o.client_key = :client_key AND o.part = 0
+  JOIN account a ON a.id = o.account_id
+ WHERE c.id = :chat;
 \set seq :c_last_seq + 1
 \set account :c_account_id
 \set parts 1
 \set lane 0
 \startpipeline
 UPDATE chat SET last_seq = :seq, unread = 0, last_out_at = now() WHERE id = :chat;
-INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane,
-                    file_id, file_as)
-SELECT :account, :chat, :c_platform_key, :seq, u.n - 1, :parts, :agent, :client_key, :hash, u.b, :lane, CASE u.n WHEN 1 THEN NULL::text END, CASE u.n WHEN 1 THEN NULL::text END
+INSERT INTO outbox (account_id, chat_id, chat_key, chat_seq, part, parts, agent_id, client_key, content_hash, body, lane, item)
+SELECT :account, :chat, :c_platform_key, :seq, u.n - 1, :parts, :agent, :client_key, :hash, u.b, :lane, CASE u.n WHEN 1 THEN NULL::text::jsonb END
   FROM unnest(:part_bodies::text[]) WITH ORDINALITY u(b, n) ORDER BY u.n;
 SELECT set_config('switchboard.at', clock_timestamp()::text, true);
 INSERT INTO history (account_id, chat_id, seq, at, kind, author_kind, author_id, ref, body, item)
