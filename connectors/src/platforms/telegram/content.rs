@@ -39,7 +39,8 @@ pub(super) fn carried(message: &Value) -> Carried {
 
 /// The largest of a photo's sizes; always JPEG, without a name.
 fn photo(sizes: &Value) -> Option<Attachment> {
-    let pixels = |size: &&Value| size["width"].as_u64().unwrap_or(0) * size["height"].as_u64().unwrap_or(0);
+    let pixels =
+        |size: &&Value| size["width"].as_u64().unwrap_or(0).saturating_mul(size["height"].as_u64().unwrap_or(0));
     let largest = sizes.as_array()?.iter().filter(|size| size["file_id"].is_string()).max_by_key(pixels)?;
     let photo = attachment(largest, FileKind::Photo)?;
     Some(Attachment { mime: Some("image/jpeg".to_owned()), ..photo })

@@ -164,7 +164,20 @@ fn mended(json: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::mended;
+    use super::{InboundItem, RawUpdate, mended, update};
+
+    #[test]
+    fn a_photo_of_impossible_size_is_read() {
+        let photo = r#"{"file_id":"A","file_unique_id":"a","width":18446744073709551615,"height":2}"#;
+        let raw = format!(
+            r#"{{"update_id":1,"message":{{"message_id":1,"date":1,"chat":{{"id":5,"type":"private","first_name":"A"}},"photo":[{photo}]}}}}"#
+        );
+        let facts = update(&RawUpdate(raw.into_bytes())).unwrap_or_default();
+        let Some(InboundItem::Message { attachments, .. }) = facts.first().map(|fact| &fact.item) else {
+            panic!("it is a message: {facts:?}");
+        };
+        assert_eq!(attachments.len(), 1);
+    }
 
     #[test]
     fn halves_of_pairs_are_replaced_and_whole_pairs_kept() {
