@@ -3,6 +3,7 @@
 //! The platform is told that we have an update only by the next poll's cursor, and that cursor is the
 //! committed one: stored in the same transaction as the rows, and only under the tenure's epoch.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use switchboard_common::store::{Account, CursorMove, Database, StoreError, Store
 use switchboard_common::tenure::Tenure;
 use tokio::sync::Notify;
 
-use crate::platform::{Platform, PollError};
+use crate::platform::{ParseError, Platform, PollError};
 use crate::registration::Registration;
 use crate::settings::InForce;
 
@@ -161,7 +162,7 @@ impl Intake {
             if number == updates.len() / 2 {
                 point("P2");
             }
-            match self.platform.parse(raw) {
+            match read(&*self.platform, raw) {
                 Ok(read) => facts.extend(read.into_iter().map(|fact| (fact, raw.clone()))),
                 Err(error) => aside.push(quarantined(raw, error.0)),
             }
@@ -251,7 +252,31 @@ impl Intake {
     }
 }
 
+/// Reads an update. A parser that fails at one is to be mended; until then the update waits in quarantine like any that
+/// cannot be read, and holds up no other.
+pub fn read(platform: &dyn Platform, raw: &RawUpdate) -> Result<Vec<Inbound>, ParseError> {
+    caught(|| platform.parse(raw))
+}
+
+fn caught(parse: impl FnOnce() -> Result<Vec<Inbound>, ParseError>) -> Result<Vec<Inbound>, ParseError> {
+    // It is pure: nothing half done is left behind.
+    std::panic::catch_unwind(AssertUnwindSafe(parse))
+        .unwrap_or_else(|_| Err(ParseError("the parser failed at it: a mistake of ours".to_owned())))
+}
+
 fn quarantined(raw: &RawUpdate, reason: String) -> Quarantined {
     let hash = text::hex(&Sha256::digest(&raw.0));
     Quarantined { dedupe_key: format!("q:{hash}"), reason, raw: raw.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_fails_puts_the_update_aside() {
+        let failed = caught(|| panic!("index out of bounds"));
+        assert!(failed.is_err_and(|error| error.0.contains("mistake of ours")));
+        assert_eq!(caught(|| Ok(Vec::new())).map(|read| read.len()), Ok(0));
+    }
 }

@@ -7,7 +7,7 @@ use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::service::config::Config;
 use switchboard_common::service::health::Health;
 use switchboard_common::store::{Account, Database, QuarantineRow};
-use switchboard_connectors::intake::Intake;
+use switchboard_connectors::intake::{Intake, read};
 use switchboard_connectors::platform::Http;
 use switchboard_connectors::platforms;
 
@@ -47,11 +47,11 @@ pub async fn run(config: &Config, actor: &str, command: InboxCommand) -> anyhow:
         InboxCommand::Replay { account, ids } => {
             let account = super::account::find(&database, &account).await?;
             let name = account.name.clone();
-            let (read, left) = replay(&database, account, &ids).await?;
-            let after = json!({"read": read, "left": left, "ids": ids});
+            let (done, left) = replay(&database, account, &ids).await?;
+            let after = json!({"read": done, "left": left, "ids": ids});
             database.note("inbox.replay", name.as_str(), after).await?;
-            println!("{read} read, {left} still unreadable");
-            anyhow::ensure!((read + left) as usize >= ids.len(), "some of the named updates are not in quarantine");
+            println!("{done} read, {left} still unreadable");
+            anyhow::ensure!((done + left) as usize >= ids.len(), "some of the named updates are not in quarantine");
             Ok(())
         }
     }
@@ -78,18 +78,18 @@ async fn replay(database: &Database, account: Account, ids: &[i64]) -> anyhow::R
         news: std::sync::Arc::default(),
         health: Health::default(),
     };
-    let (mut read, mut left, mut after) = (0, 0, 0);
+    let (mut done, mut left, mut after) = (0, 0, 0);
     loop {
         let rows = database.quarantined(account.id, false, after, PAGE).await?;
-        let Some(last) = rows.last() else { return Ok((read, left)) };
+        let Some(last) = rows.last() else { return Ok((done, left)) };
         after = last.id;
         for row in rows.into_iter().filter(|row| ids.is_empty() || ids.contains(&row.id)) {
             // What a chatserver put aside was read once already: it goes back to the chatservers.
             if database.requeue_pending(account.id, row.id).await? {
-                read += 1;
+                done += 1;
                 continue;
             }
-            if platform.parse(&row.raw).is_err() {
+            if read(&*platform, &row.raw).is_err() {
                 left += 1;
                 continue;
             }
@@ -99,7 +99,7 @@ async fn replay(database: &Database, account: Account, ids: &[i64]) -> anyhow::R
                 continue;
             }
             database.mark_replayed(account.id, row.id).await?;
-            read += 1;
+            done += 1;
         }
     }
 }
