@@ -35,9 +35,14 @@ pub(super) enum Checked {
 }
 
 impl Origin {
-    /// What `base_url`, an operator's setting, stands for; none when it is no address.
+    /// What `base_url`, an operator's setting, stands for; none when it is no plain address of http. A password in it would be
+    /// stored and shown with the other settings.
     pub fn configured(base_url: &str) -> Option<Self> {
-        Url::parse(base_url).ok().filter(Url::has_host).map(Self::Configured)
+        let is_plain = |url: &Url| {
+            let further = (url.password(), url.query(), url.fragment());
+            matches!(url.scheme(), "http" | "https") && url.username().is_empty() && further == (None, None, None)
+        };
+        Url::parse(base_url).ok().filter(is_plain).map(Self::Configured)
     }
 
     /// The one parser's result is what is checked and what is used.

@@ -23,6 +23,24 @@ fn hostile() -> Vec<String> {
 }
 
 #[test]
+fn a_configured_address_holds_no_password() {
+    for good in ["http://127.0.0.1:8081", "https://bots.example", "https://bots.example/tg"] {
+        assert!(Origin::configured(good).is_some(), "{good}");
+    }
+    for bad in [
+        "https://bot:hunter2@bots.example",
+        "https://bot@bots.example",
+        "https://bots.example?key=hunter2",
+        "https://bots.example#x",
+        "ftp://bots.example",
+        "https://",
+        "bots.example",
+    ] {
+        assert!(Origin::configured(bad).is_none(), "{bad}");
+    }
+}
+
+#[test]
 fn no_hostile_address_passes() {
     let hostile = hostile();
     assert!(hostile.len() >= 200, "{}", hostile.len());
