@@ -298,7 +298,8 @@ fn next(failure: &Failure, file: &DueFile) -> Next {
         Failure::Platform(FetchError::AccountDown(why)) => {
             (DOWN_PAUSE, None, format!("the platform refuses us: {why}"))
         }
-        Failure::Own(why) => (PAUSES[0], None, why.clone()),
+        // However old the file is.
+        Failure::Own(why) => return Next::Later { after: PAUSES[0], counts: false, reason: why.clone() },
     };
     match tries.is_some_and(|tries| file.attempt >= tries) || file.age >= GIVE_UP {
         true => Next::Fail(reason),

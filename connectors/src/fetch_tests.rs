@@ -371,4 +371,5 @@ fn each_failure_has_its_next_move() {
     assert_eq!(after(Failure::Platform(FetchError::Throttled(MINUTE)), 40, 0), Some((60, false)));
     assert_eq!(after(Failure::Platform(FetchError::AccountDown("x".to_owned())), 40, 23), Some((30, false)));
     assert_eq!(after(Failure::Own("x".to_owned()), 40, 0), Some((5, false)));
+    assert_eq!(after(Failure::Own("x".to_owned()), 40, 48), Some((5, false)), "it says nothing about the file");
 }
