@@ -159,7 +159,7 @@ impl Door {
             return Err(Ended::TooLarge);
         }
         let space = length.unwrap_or(BODY_BYTES).div_ceil(1 << 10) as u32;
-        let _space = self.bodies.try_acquire_many(space).map_err(|_| Ended::Unavailable)?;
+        let space = self.bodies.clone().try_acquire_many_owned(space).map_err(|_| Ended::Unavailable)?;
         let body = timeout_at(by, read(body, length.unwrap_or_default())).await.map_err(|_| Ended::TooSlow)??;
         let request = WebhookRequest { headers: head, body: &body, secrets: &secrets };
         let admitted = now.platform.admit(&request).map_err(|Forged| self.stranger(peer, head, Ended::Forged))?;
@@ -170,7 +170,7 @@ impl Door {
         if updates.is_empty() {
             return Ok(answer);
         }
-        let stored = timeout_at(by, self.batcher.store(updates)).await;
+        let stored = timeout_at(by, self.batcher.store(updates, space)).await;
         // Not known to be committed: not acknowledged, whatever is in the table.
         stored.map_err(|_| Ended::Unavailable)?.map_err(|_| Ended::Unavailable)?;
         point("W6");

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use switchboard_common::faults::{Sabotage, sabotaged};
 use switchboard_common::model::RawUpdate;
 use switchboard_common::service::shutdown::Shutdown;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Requests that may wait for the next batch.
 const WAITING: usize = 512;
@@ -29,7 +29,13 @@ pub(super) struct Batcher {
 
 struct Delivery {
     updates: Vec<RawUpdate>,
+    answer: Answer,
+}
+
+/// Whom to tell, and the room that the updates take until they are stored or not: also when nobody waits any more.
+struct Answer {
     stored: oneshot::Sender<bool>,
+    _space: OwnedSemaphorePermit,
 }
 
 /// The updates are not known to be stored: the platform must bring them again.
@@ -49,10 +55,11 @@ impl Batcher {
         Self { queue }
     }
 
-    /// Returns once the updates are committed.
-    pub async fn store(&self, updates: Vec<RawUpdate>) -> Result<(), NotStored> {
+    /// Returns once the updates are committed. They take `space` as long as they are held here.
+    pub async fn store(&self, updates: Vec<RawUpdate>, space: OwnedSemaphorePermit) -> Result<(), NotStored> {
         let (stored, done) = oneshot::channel();
-        self.queue.try_send(Delivery { updates, stored }).map_err(|_| NotStored::Full)?;
+        let answer = Answer { stored, _space: space };
+        self.queue.try_send(Delivery { updates, answer }).map_err(|_| NotStored::Full)?;
         match done.await {
             Ok(true) => Ok(()),
             _ => Err(NotStored::Unknown),
@@ -63,24 +70,25 @@ impl Batcher {
 async fn run(store: Arc<dyn Store>, mut waiting: mpsc::Receiver<Delivery>) {
     while let Some(first) = waiting.recv().await {
         let mut updates = first.updates;
-        let mut answers = vec![first.stored];
+        let mut answers = vec![first.answer];
         while updates.len() < BATCH {
             let Ok(next) = waiting.try_recv() else { break };
             updates.extend(next.updates);
-            answers.push(next.stored);
+            answers.push(next.answer);
         }
         if sabotaged(Sabotage::AckBeforeCommit) {
             tell(answers.drain(..), true);
         }
         let stored = store.store(&updates).await;
+        drop(updates);
         tell(answers.into_iter(), stored);
     }
 }
 
-fn tell(answers: impl Iterator<Item = oneshot::Sender<bool>>, stored: bool) {
+fn tell(answers: impl Iterator<Item = Answer>, stored: bool) {
     for answer in answers {
         // Whoever has gone meanwhile will bring its updates again.
-        let _ = answer.send(stored);
+        let _ = answer.stored.send(stored);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::*;
 
@@ -34,13 +34,32 @@ fn one(text: &str) -> Vec<RawUpdate> {
     vec![RawUpdate(text.as_bytes().to_vec())]
 }
 
+fn room() -> OwnedSemaphorePermit {
+    Arc::new(Semaphore::new(1)).try_acquire_owned().expect("it is new")
+}
+
+#[tokio::test]
+async fn updates_take_room_until_they_are_stored_whoever_waits() {
+    let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
+    let (batcher, bodies) = (Batcher::start(store.clone(), &shutdown), Arc::new(Semaphore::new(1)));
+    let space = bodies.clone().try_acquire_owned().expect("room");
+    let request = tokio::spawn(async move { batcher.store(one("x"), space).await });
+    store.begun.notified().await;
+    request.abort();
+    assert!(request.await.is_err(), "its time was over");
+    assert_eq!(bodies.available_permits(), 0, "they are still being stored");
+    store.go_on.notify_one();
+    let stored = tokio::time::timeout(Duration::from_secs(5), bodies.acquire());
+    assert!(stored.await.is_ok_and(|space| space.is_ok()), "given back when they are");
+}
+
 #[tokio::test]
 async fn what_has_queued_goes_together_and_nobody_is_answered_before() {
     let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
     let batcher = Batcher::start(store.clone(), &shutdown);
     let bring = |text: &'static str| {
         let batcher = batcher.clone();
-        tokio::spawn(async move { batcher.store(one(text)).await })
+        tokio::spawn(async move { batcher.store(one(text), room()).await })
     };
     let first = bring("first");
     store.begun.notified().await;
@@ -67,7 +86,7 @@ async fn a_batch_that_failed_is_acknowledged_to_nobody() {
     let (store, shutdown) = (Arc::new(Slow::default()), Shutdown::default());
     let batcher = Batcher::start(store.clone(), &shutdown);
     store.go_on.notify_one();
-    assert_eq!(batcher.store(one("bad")).await, Err(NotStored::Unknown));
+    assert_eq!(batcher.store(one("bad"), room()).await, Err(NotStored::Unknown));
 }
 
 #[tokio::test]
@@ -76,13 +95,13 @@ async fn what_waits_has_a_bound() {
     let batcher = Batcher::start(store.clone(), &shutdown);
     let bring = || {
         let batcher = batcher.clone();
-        tokio::spawn(async move { batcher.store(one("x")).await })
+        tokio::spawn(async move { batcher.store(one("x"), room()).await })
     };
     let mut waiting = vec![bring()];
     store.begun.notified().await;
     waiting.extend((0..WAITING).map(|_| bring()));
     queued(&batcher, WAITING).await;
-    let late = tokio::time::timeout(Duration::from_secs(1), batcher.store(one("one too many"))).await;
+    let late = tokio::time::timeout(Duration::from_secs(1), batcher.store(one("one too many"), room())).await;
     assert_eq!(late.expect("told at once"), Err(NotStored::Full));
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
