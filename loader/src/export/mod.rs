@@ -74,6 +74,7 @@ pub(crate) fn stream(loader: &Loader, filter: ChatFilter, format: Format, permit
 }
 
 /// Why an export ended early.
+#[derive(Debug)]
 enum Broken {
     Gone,
     Stopping,
@@ -98,6 +99,13 @@ impl Export {
     async fn run(&mut self) -> Result<(), Broken> {
         let mut after = ChatId(0);
         loop {
+            // A filter that lets few chats through gives nothing away for long.
+            if self.chunks.is_closed() {
+                return Err(Broken::Gone);
+            }
+            if self.shutdown.has_begun() {
+                return Err(Broken::Stopping);
+            }
             let page = self.database.chats_page(&self.filter, after, CHATS).await?;
             for chats in page.chats.chunks(CHATS_AT_ONCE) {
                 self.chats(chats).await?;
@@ -159,5 +167,40 @@ impl Export {
             },
             () = self.shutdown.wait() => Err(Broken::Stopping),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::Utc;
+    use switchboard_common::store::Span;
+    use switchboard_common::store::testkit::TestDatabase;
+
+    use super::*;
+
+    /// Also while it has nothing to give away, by which it would notice.
+    #[tokio::test]
+    async fn an_export_ends_with_its_reader_and_with_the_process() {
+        let test = TestDatabase::create().await;
+        for (reader_stays, stopping) in [(true, false), (false, false), (true, true)] {
+            let (chunks, reader) = mpsc::channel(CHUNKS);
+            let reader = reader_stays.then_some(reader);
+            let shutdown = Shutdown::default();
+            if stopping {
+                shutdown.begin();
+            }
+            let span = Span { from: Utc::now() - chrono::TimeDelta::days(1), to: Utc::now() };
+            let filter = ChatFilter { span, viewer: None, account: None, agent: None, queue: None, state: None };
+            let (database, rows) = (test.database.clone(), Rows::new(Format::NdJson));
+            let ended = Export { database, shutdown, filter, rows, chunks }.run().await;
+            match (reader_stays, stopping) {
+                (true, false) => assert!(ended.is_ok(), "there is nothing: {ended:?}"),
+                (false, _) => assert!(matches!(ended, Err(Broken::Gone)), "{ended:?}"),
+                (true, true) => assert!(matches!(ended, Err(Broken::Stopping)), "{ended:?}"),
+            }
+            drop(reader);
+        }
+        test.finish().await;
     }
 }
