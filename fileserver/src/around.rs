@@ -1,4 +1,4 @@
-//! What surrounds every answer: it is counted, browsers get no ideas of their own, and pages of allowed origins may read it.
+//! What surrounds every answer: it is counted, and pages of allowed origins may read it.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -18,8 +18,6 @@ pub(crate) async fn around(State(server): State<FileServer>, request: Request, n
     };
     server.count_request(outcome(response.status()));
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !server.origins().is_empty() {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }

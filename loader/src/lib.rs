@@ -7,7 +7,7 @@
 //! * `export`: the same lists and logs as a stream.
 //! * `wire`: what answers look like; `docs/rest.md` and the OpenAPI document are made of it.
 //! * `cursor`: where the next page begins, signed.
-//! * `surface`: what all answers have in common: headers, origins, deadlines, figures.
+//! * `surface`: what all answers have in common: origins, deadlines, figures.
 
 mod config;
 mod cursor;

@@ -6,8 +6,7 @@ use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, ORIGIN, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -53,22 +52,8 @@ async fn answer(State(origins): State<std::sync::Arc<[String]>>, request: Reques
     };
     metrics::histogram!(REST_REQUEST, "route" => route, "status" => response.status().as_u16().to_string())
         .record(begun.elapsed().as_secs_f64());
-    dress(response.headers_mut());
     share(response.headers_mut(), page, preflight);
     response
-}
-
-/// Answers are data: nothing in them is to be guessed at, kept, framed or run.
-fn dress(headers: &mut HeaderMap) {
-    let fixed: [(HeaderName, &str); 4] = [
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
 }
 
 /// Lets pages of a configured origin read the answer; all others may not.
