@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use switchboard_common::access::rules;
-use switchboard_common::model::text::hex;
+use switchboard_common::model::text::{hex, unhex};
 use switchboard_common::model::{AccountName, AgentId, FileId};
 use switchboard_common::service::config::SecretFile;
 use switchboard_common::service::problem::Problem;
@@ -103,7 +103,7 @@ impl Links {
         let keys = self.on()?;
         let agent = link.agent.as_deref().unwrap_or_default();
         let (Some(expires), Some(signature)) = (&link.expires, &link.signature) else { return Err(no_such_file()) };
-        let signature = bytes(signature).ok_or_else(no_such_file)?;
+        let signature = unhex(signature).ok_or_else(no_such_file)?;
         let mut genuine = false;
         for secret in &keys {
             // Compared in constant time, and the text as it came: no second spelling is as good.
@@ -127,15 +127,6 @@ impl Links {
         mac.update(format!("switchboard file link 1\n{}\n{file}\n{expires}\n{agent}", self.account).as_bytes());
         Ok(mac)
     }
-}
-
-/// Reads lower-case hexadecimal.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if hex.len() != 64 || !hex.bytes().all(digit) {
-        return None;
-    }
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).ok()).collect()
 }
 
 /// Makes a link that is good for a few minutes without a token.

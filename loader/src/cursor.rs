@@ -5,7 +5,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
-use switchboard_common::model::text::hex;
+use switchboard_common::model::text::{hex, unhex};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::Database;
 use tokio::sync::OnceCell;
@@ -73,11 +73,4 @@ fn signer(key: &[u8; 16], bytes: &[u8]) -> Hmac<Sha256> {
 fn hash(list: &str) -> [u8; LIST] {
     let digest = Sha256::digest(list.as_bytes());
     std::array::from_fn(|at| digest[at])
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 2 * (PLACE + LIST + SIGNATURE) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

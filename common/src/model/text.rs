@@ -12,6 +12,18 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Reads lower-case hexadecimal: there is one spelling of the same bytes.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    rest.is_empty().then(|| bytes.collect())?
+}
+
 /// Splits `text` into pieces of at most `max_utf16` UTF-16 code units, the unit in which platforms
 /// count. Joined again the pieces are the text, character for character.
 ///
@@ -137,6 +149,14 @@ mod tests {
         assert_eq!(file_name("../../etc/passwd"), Some("../../etc/passwd".to_owned()), "names are data, never paths");
         assert_eq!(file_name("\u{1}\t "), None);
         assert_eq!(file_name(&"é".repeat(70_000)).map(|name| name.chars().count()), Some(FILE_NAME_MAX));
+    }
+
+    #[test]
+    fn hexadecimal_has_one_spelling() {
+        assert_eq!(unhex(&hex(&[0, 0x7f, 0xa0, 0xff])), Some(vec![0, 0x7f, 0xa0, 0xff]));
+        for wrong in ["a", "0A", "0g", "+1", " 1", "é"] {
+            assert_eq!(unhex(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
