@@ -12,7 +12,6 @@ mod headers;
 mod linger;
 mod link;
 mod multipart;
-mod name;
 mod range;
 mod receive;
 mod server;
@@ -28,7 +27,6 @@ use axum::routing::{get, post};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-pub use name::clean_name;
 pub use server::{Bounds, FileServer, FileServerError, FileServerOptions};
 pub use writer::{ChunkWriter, Counted, WriteError};
 

@@ -8,21 +8,17 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use switchboard_common::access::Rule;
 use switchboard_common::access::rules::{FILE_PUT, FILE_UPLOAD};
-use switchboard_common::model::AgentId;
-use switchboard_common::model::text::hex;
+use switchboard_common::model::text::{hex, media_type};
+use switchboard_common::model::{AgentId, file_name};
 use switchboard_common::service::problem::Problem;
 use switchboard_common::store::FileRow;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::entitled::no_such_file;
 use crate::multipart::{self, Form};
-use crate::name::clean_name;
 use crate::receive::{Declared, compare, limit, receive};
 use crate::server::FileServer;
 use crate::source::{Source, too_slow};
-
-/// Longest declared type; a longer one is no type.
-const LONGEST_MIME: usize = 127;
 
 /// Longest key, in characters, as of a message.
 const LONGEST_KEY: usize = 64;
@@ -91,7 +87,8 @@ pub(crate) async fn post(
             return form(&server, agent, request).await;
         }
         limit(&server, length(request.headers()))?;
-        let mime = mime(request.headers());
+        // It is kept, and never believed.
+        let mime = declared(request.headers()).and_then(media_type);
         let declared = Declared { agent, client_key: None, name: name.as_deref(), mime: mime.as_deref() };
         let mut source = raw(&server, request);
         receive(&server, &declared, &mut source).await?.finish().await
@@ -141,12 +138,13 @@ pub(crate) async fn put(
         return Err(Problem::bad_request("a key has 1 to 64 characters, none of them a control character"));
     }
     if is_form(request.headers()) {
-        return Err(media_type("put the bytes alone; a form is for POST"));
+        return Err(wrong_type("put the bytes alone; a form is for POST"));
     }
     let _turn = server.turn(Some(agent)).await?;
     let storing = async {
         limit(&server, length(request.headers()))?;
-        let mime = mime(request.headers());
+        // It is kept, and never believed.
+        let mime = declared(request.headers()).and_then(media_type);
         let mut source = raw(&server, request);
         if let Some(row) = server.database().file_of_key(server.account(), agent, &key).await? {
             compare(&server, &row, &mut source).await?;
@@ -172,7 +170,7 @@ async fn form(server: &FileServer, agent: AgentId, request: Request) -> Result<(
         if received.is_some() {
             return Err(Problem::bad_request("the form has more than one field \"file\": send one at a time"));
         }
-        let (name, mime) = (field.file_name().and_then(clean_name), field.content_type().and_then(checked));
+        let (name, mime) = (field.file_name().and_then(file_name), field.content_type().and_then(media_type));
         let declared = Declared { agent, client_key: None, name: name.as_deref(), mime: mime.as_deref() };
         let silence = server.bounds().silence;
         let mut source = Source::new(multipart::bytes(field, headroom.clone()), silence, multipart::broken);
@@ -193,7 +191,7 @@ async fn admit(
         return Err(no_such_file());
     }
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
-        return Err(media_type("send the bytes as they are: Content-Encoding is not supported"));
+        return Err(wrong_type("send the bytes as they are: Content-Encoding is not supported"));
     }
     caller.agent.ok_or_else(|| Problem::forbidden("there is no agent of this name"))
 }
@@ -211,29 +209,23 @@ fn raw<'a>(server: &FileServer, request: Request) -> Source<'a> {
 
 fn named(query: Result<Query<UploadQuery>, QueryRejection>) -> Result<Option<String>, Problem> {
     let Query(query) = query.map_err(|_| Problem::bad_request("the query cannot be read: ?name=, percent-encoded"))?;
-    Ok(query.name.as_deref().and_then(clean_name))
+    Ok(query.name.as_deref().and_then(file_name))
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    mime(headers).is_some_and(|mime| mime.starts_with("multipart/form-data"))
+    let mime = declared(headers).and_then(|mime| mime.split(';').next());
+    mime.is_some_and(|mime| mime.trim().eq_ignore_ascii_case("multipart/form-data"))
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The declared type. It is kept, and never believed.
-fn mime(headers: &HeaderMap) -> Option<String> {
-    checked(headers.get(header::CONTENT_TYPE)?.to_str().ok()?)
+fn declared(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
-fn checked(mime: &str) -> Option<String> {
-    let mime = mime.trim().to_ascii_lowercase();
-    let plain = mime.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    (plain && mime.contains('/') && mime.len() <= LONGEST_MIME).then_some(mime)
-}
-
-fn media_type(why: &str) -> Problem {
+fn wrong_type(why: &str) -> Problem {
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request", why)
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod capabilities;
+mod file_name;
 mod files;
 mod ids;
 mod inbound;
@@ -14,6 +15,7 @@ pub mod text;
 
 pub use access::{TokenScope, TokenScopes};
 pub use capabilities::{Capabilities, FileLimits};
+pub use file_name::file_name;
 pub use files::{Attachment, FileId, FileKind, FileState, SNIFFED_BYTES, sniffed};
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};
 pub use inbound::{

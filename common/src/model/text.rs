@@ -90,18 +90,6 @@ pub fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// Longest name of a file that is kept, in characters.
-const FILE_NAME_MAX: usize = 200;
-
-/// A file's name as it can be kept and shown: without control characters and marks that turn the direction of writing (a
-/// name must not look like another one), and not longer than most file systems allow. None when nothing is left.
-pub fn file_name(declared: &str) -> Option<String> {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let name: String = declared.chars().filter(|c| !c.is_control() && !turns(*c)).take(FILE_NAME_MAX).collect();
-    let name = name.trim();
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
 /// A declared media type when it looks like one.
 pub fn media_type(declared: &str) -> Option<String> {
     let token =
@@ -139,16 +127,6 @@ mod tests {
     fn prefers_ends_of_lines_and_words() {
         assert_eq!(split_utf16("one two three", 9), ["one two ", "three"]);
         assert_eq!(split_utf16("aaaa\nbb cc dd", 9), ["aaaa\n", "bb cc dd"]);
-    }
-
-    #[test]
-    fn a_name_is_shown_as_it_is_read() {
-        assert_eq!(file_name("  Счёт 7.pdf "), Some("Счёт 7.pdf".to_owned()));
-        assert_eq!(file_name("a\0b\r\nc\u{7f}.txt"), Some("abc.txt".to_owned()));
-        assert_eq!(file_name("cod\u{202e}fdp.exe"), Some("codfdp.exe".to_owned()));
-        assert_eq!(file_name("../../etc/passwd"), Some("../../etc/passwd".to_owned()), "names are data, never paths");
-        assert_eq!(file_name("\u{1}\t "), None);
-        assert_eq!(file_name(&"é".repeat(70_000)).map(|name| name.chars().count()), Some(FILE_NAME_MAX));
     }
 
     #[test]

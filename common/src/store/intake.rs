@@ -6,7 +6,9 @@ use super::items::{CustomerItem, FileItem};
 use super::work::Work;
 use super::{Database, StoreError};
 use crate::faults::{Sabotage, point, sabotaged};
-use crate::model::{AccountId, ChatKind, Epoch, FileId, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, text};
+use crate::model::{
+    AccountId, ChatKind, Epoch, FileId, Inbound, InboundItem, ItemKind, Quarantined, RawUpdate, file_name, text,
+};
 
 /// Where a polled platform has been read up to, once the batch is stored.
 #[derive(Clone, Debug)]
@@ -211,7 +213,7 @@ impl<'a> Files<'a> {
             let named = FileItem {
                 file: FileId::new().to_string(),
                 kind: file.kind.as_str().to_owned(),
-                name: file.name.as_deref().and_then(text::file_name),
+                name: file.name.as_deref().and_then(file_name),
                 mime: file.mime.as_deref().and_then(text::media_type),
                 size_bytes: file.size_bytes.filter(|size| *size >= 0),
             };

@@ -8,7 +8,7 @@ const LONGEST_EXTENSION: usize = 16;
 
 /// A declared name without what could do harm: folders, control characters, and characters that turn the direction of
 /// writing (`gpj.exe` shown as `exe.jpg`). None when nothing is left.
-pub fn clean_name(declared: &str) -> Option<String> {
+pub fn file_name(declared: &str) -> Option<String> {
     let last = declared.rsplit(['/', '\\']).next().unwrap_or_default();
     let plain: String = last.chars().filter(|c| !c.is_control() && !misleads(*c)).collect();
     let name = plain.trim();
@@ -60,16 +60,16 @@ mod tests {
             ("résumé 简历.docx", Some("résumé 简历.docx")),
             ("  spaced.txt  ", Some("spaced.txt")),
         ] {
-            assert_eq!(clean_name(declared).as_deref(), want, "{declared:?}");
+            assert_eq!(file_name(declared).as_deref(), want, "{declared:?}");
         }
     }
 
     #[test]
     fn a_long_name_keeps_its_extension() {
-        let long = clean_name(&format!("{}.pdf", "я".repeat(32_768))).unwrap_or_default();
+        let long = file_name(&format!("{}.pdf", "я".repeat(32_768))).unwrap_or_default();
         assert!(long.len() <= LONGEST && long.ends_with("я.pdf"), "{} bytes", long.len());
-        let dotted = clean_name(&format!("a.{}", "b".repeat(70_000))).unwrap_or_default();
+        let dotted = file_name(&format!("a.{}", "b".repeat(70_000))).unwrap_or_default();
         assert_eq!(dotted.len(), LONGEST);
-        assert_eq!(clean_name(&"c".repeat(LONGEST)), Some("c".repeat(LONGEST)));
+        assert_eq!(file_name(&"c".repeat(LONGEST)), Some("c".repeat(LONGEST)));
     }
 }
