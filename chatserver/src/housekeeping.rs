@@ -10,7 +10,8 @@ use switchboard_common::store::{Database, Standing, StoreError};
 use crate::agents::CloseCode;
 use crate::agents::hub::{Hub, Live};
 
-/// An agent who is shut out, or loses a queue or a scope, or whose token's key is taken away, loses the sessions within five seconds: this, and the look.
+/// An agent who is shut out, or loses a queue or a scope, or whose token's key is taken away, loses the sessions within five
+/// seconds: this, and the look.
 const STANDING_EVERY: Duration = Duration::from_secs(4);
 
 /// Sessions' rows are refreshed every so many checks of standing.

@@ -137,7 +137,8 @@ SELECT l.lane, f.ids, f.chats, b.newest, b.density FROM unnest('{0,1,2}'::int2[]
  WHERE b.newest IS NOT NULL";
 
 // $1 account $2 the chat's key $3 the account's longest window in seconds $4 the chat's. A call takes 15 s at most, or counts
-// as ended; an exchange that is no call of a part counts for the account alone. Long windows are cut: whoever fills one of a day waits longer than this can say.
+// as ended; an exchange that is no call of a part counts for the account alone. Long windows are cut: whoever fills one of a
+// day waits longer than this can say.
 const PAST: &str = "
 SELECT * FROM (
  (SELECT t.chat_key = $2 AS own, t.cost, extract(epoch FROM clock_timestamp() - t.claimed_at)::float8 AS claimed_ago,
