@@ -12,6 +12,7 @@ mod links;
 mod load;
 mod loader;
 mod media;
+mod nginx;
 mod onlooker;
 mod options;
 mod pair;

@@ -46,6 +46,8 @@ pub struct FleetOptions {
     pub webhook: bool,
     /// HAProxy stands before connectors and chatservers, for platforms and agents.
     pub proxy: bool,
+    /// It is nginx that stands there instead.
+    pub nginx: bool,
     /// A loader runs.
     pub loader: bool,
     /// Each process has the rights of its role at Postgres, and no more; else all are the superuser.
@@ -74,6 +76,7 @@ impl FleetOptions {
             sabotage: None,
             webhook: false,
             proxy: false,
+            nginx: false,
             loader: false,
             roles: true,
             settings: "",

@@ -1,4 +1,4 @@
-//! HAProxy in front of the fleet, with the configuration that operators start from.
+//! HAProxy in front of the fleet, with the configuration that operators start from; nginx is in `nginx.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ pub struct Behind {
 
 impl Behind {
     /// The ports of a backend of the sample, by its name: `chatserver…`, `loader…`, or one that ends with an account's name.
-    fn of(&self, backend: &str) -> Option<&[u16]> {
+    pub(super) fn of(&self, backend: &str) -> Option<&[u16]> {
         if backend.starts_with("chatserver") {
             return Some(&self.chatservers);
         }
@@ -38,12 +38,12 @@ impl Behind {
     }
 }
 
-/// A running HAProxy.
+/// A running HAProxy or nginx.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where agents and platforms reach the fleet.
     pub port: u16,
-    process: Process,
+    pub(super) process: Process,
 }
 
 impl Proxy {

@@ -2,6 +2,7 @@
 
 use super::deed::ACCOUNT;
 use super::fleet::alive;
+use super::nginx::ACCESS_LOG;
 use super::{Behind, Fleet, Process, Proxy, until};
 use crate::file_client::FileClient;
 use crate::observer::WriteLog;
@@ -31,8 +32,11 @@ impl Fleet {
             chatservers,
             loaders: self.loader.iter().map(|_| self.loader_port).collect(),
         };
-        let proxy = Proxy::start(&self.dir, &self.settings.haproxy, self.proxy_port, &behind).await;
-        self.proxy = Some(proxy);
+        let (dir, port, programs) = (&self.dir, self.proxy_port, &self.settings);
+        self.proxy = Some(match self.options.nginx {
+            true => Proxy::nginx(dir, &programs.nginx, port, &behind).await,
+            false => Proxy::start(dir, &programs.haproxy, port, &behind).await,
+        });
     }
 
     /// Starts the loader; returns once it is ready.
@@ -47,6 +51,9 @@ impl Fleet {
 
     /// Waits until the proxy believes that a connector is there.
     pub async fn behind_proxy(&self, connector: usize) {
+        if self.options.nginx {
+            return self.behind_nginx(connector).await;
+        }
         let (path, name) = (self.dir.join("haproxy.log"), format!("webhooks_{ACCOUNT}/s{connector} is "));
         until("the proxy to find a connector", 20, async || {
             let log = std::fs::read_to_string(&path).ok()?;
@@ -74,6 +81,23 @@ impl Fleet {
         seen(self).await;
         self.start_loader().await;
         self.fault("kill", "loader", begun);
+    }
+
+    /// nginx asks nobody by itself: it finds the first connector back with a request, and the backup when it needs it.
+    async fn behind_nginx(&self, connector: usize) {
+        if connector > 0 {
+            return;
+        }
+        let (log, asked) = (self.dir.join(ACCESS_LOG), format!("{}/files/{ACCOUNT}/found", self.public_base()));
+        let answered = format!("/files/{ACCOUNT}/found HTTP/1.1\" 401 ");
+        let port = self.links.as_ref().map_or(self.public_ports[0], |links| links.front_ports()[0]);
+        let here = format!(" 127.0.0.1:{port} 401 ");
+        until("nginx to find a connector", 20, async || {
+            reqwest::get(&asked).await.ok()?;
+            let log = std::fs::read_to_string(&log).ok()?;
+            log.lines().rev().find(|line| line.contains(&answered))?.contains(&here).then_some(())
+        })
+        .await;
     }
 
     /// An agent's way to the account's files; all clients of a run share one log.

@@ -15,6 +15,8 @@ pub struct Settings {
     pub zookeeper_classes: String,
     /// The reverse proxy, for the runs that have one.
     pub haproxy: PathBuf,
+    /// The other one.
+    pub nginx: PathBuf,
     /// Where runs are kept.
     pub runs: PathBuf,
 }
@@ -30,12 +32,14 @@ impl Settings {
             std::env::var(name)
                 .unwrap_or_else(|_| panic!("{name} is not set: run the scenarios by `./dev test scenarios`"))
         };
+        let program = |name: &str, usual: &str| std::env::var_os(name).map_or_else(|| usual.into(), PathBuf::from);
         Self {
             switchboard: get("SWITCHBOARD_TEST_BIN").into(),
             simulator: get("SWITCHBOARD_TEST_SIMULATOR").into(),
             postgres_bin: get("SWITCHBOARD_TEST_PGBIN").into(),
             zookeeper_classes: get("SWITCHBOARD_TEST_ZKCP"),
-            haproxy: std::env::var_os("SWITCHBOARD_HAPROXY").map_or_else(|| "/usr/sbin/haproxy".into(), PathBuf::from),
+            haproxy: program("SWITCHBOARD_HAPROXY", "/usr/sbin/haproxy"),
+            nginx: program("SWITCHBOARD_NGINX", "/usr/sbin/nginx"),
             runs: get("SWITCHBOARD_TEST_DIR").into(),
         }
     }

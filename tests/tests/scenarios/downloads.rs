@@ -18,18 +18,18 @@ use tokio::time::{Instant, timeout};
 use crate::{full, taken_chat};
 
 /// Everything here comes from one address, and more of it than from any office.
-const SETTINGS: &str = "[public]\nrequests_per_second = 10000\nrequests_at_once = 10000\n";
+pub const SETTINGS: &str = "[public]\nrequests_per_second = 10000\nrequests_at_once = 10000\n";
 /// More than sockets and the proxy hold back for a reader.
 const LARGE: usize = 24 << 20;
 /// More of them than connections in `files.pool_size`.
 const SLOW_READERS: usize = 4;
 
 /// Who asks, and how.
-struct Street {
-    client: reqwest::Client,
-    base: String,
-    anna: String,
-    eve: String,
+pub struct Street {
+    pub client: reqwest::Client,
+    pub base: String,
+    pub anna: String,
+    pub eve: String,
 }
 
 impl Street {
@@ -147,7 +147,7 @@ async fn good_as_it_is(fleet: &Fleet, street: &Street, link: &str, file: &str) {
 }
 
 /// Who reads at a trickle, behind the proxy or not, holds no connection to the database, and others are served meanwhile.
-async fn slow_readers(fleet: &Fleet, street: &Street) {
+pub async fn slow_readers(fleet: &Fleet, street: &Street) {
     let bytes: Vec<u8> = (0..LARGE as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let anna = fleet.file_client("anna");
     let large = anna.put(&street.base, "large", "large.bin", "application/octet-stream", &bytes).await.file();

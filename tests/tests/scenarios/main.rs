@@ -24,6 +24,7 @@ mod limits;
 mod loader;
 mod media;
 mod metrics;
+mod nginx;
 mod office;
 mod sabotage;
 mod service_manager;
