@@ -1,6 +1,7 @@
 //! The file server from outside: a real Postgres, real connections.
 #![allow(clippy::unwrap_used)]
 
+mod answers;
 mod bytes;
 mod eyes;
 mod memory;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::SecretString;
@@ -29,6 +31,8 @@ use switchboard_common::store::testkit::TestDatabase;
 use switchboard_common::store::{Database, DatabaseOptions, NewAccount};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+use answers::{Answers, checked};
 
 use crate::{Bounds, FileServer, FileServerOptions, routes};
 
@@ -76,6 +80,7 @@ struct Server {
     limits: watch::Sender<Option<FileLimits>>,
     shutdown: Shutdown,
     client: Client,
+    answers: &'static Answers,
 }
 
 fn limits(file_max_bytes: u64) -> Option<FileLimits> {
@@ -115,9 +120,11 @@ impl Server {
         let mut bounds = HttpLimits::new(&Config::load(None, std::iter::empty()).unwrap().public).unwrap();
         (bounds.taken_within, bounds.last_requests) = (wishes.taken_within, Duration::from_secs(1));
         let ending = shutdown.clone();
-        tokio::spawn(async move { serve(listener, routes(server), bounds, &ending).await });
+        let answers: &'static Answers = Box::leak(Box::new(Answers::new()));
+        let routes = routes(server).layer(from_fn_with_state(answers, checked));
+        tokio::spawn(async move { serve(listener, routes, bounds, &ending).await });
         let client = Client::builder().no_proxy().no_gzip().timeout(4 * DEADLINE).build().unwrap();
-        Self { test, account, address, limits: sender, shutdown, client }
+        Self { test, account, address, limits: sender, shutdown, client, answers }
     }
 
     fn url(&self, path: &str) -> String {
@@ -178,6 +185,7 @@ impl Server {
     async fn stop(self) {
         self.shutdown.begin();
         assert!(self.shutdown.drained(DEADLINE).await, "every task ends");
+        self.answers.were_as_described();
         self.test.finish().await;
     }
 }
