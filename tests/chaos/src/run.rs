@@ -51,6 +51,8 @@ pub struct Run {
     pub more_in: usize,
     /// Replies accepted beside the desks'.
     pub more_out: usize,
+    /// Invariants that say nothing here: the database was set back, and no longer knows what was promised.
+    pub forgotten: Vec<&'static str>,
     /// Invariants of which at least one must be broken: the build is sabotaged.
     pub must_catch: Vec<&'static str>,
     /// Figures of the scenario's own, for its line.
@@ -80,6 +82,7 @@ impl Run {
             stale_allowed: 0,
             more_in: 0,
             more_out: 0,
+            forgotten: Vec::new(),
             must_catch: Vec::new(),
             notes: Vec::new(),
             desks,

@@ -66,6 +66,9 @@ pub struct Fleet {
     simulator: Option<Process>,
 }
 
+/// A small disk's size: a fresh cluster and some of its log.
+const POSTGRES_DISK_MB: u64 = 400;
+
 /// T of the scenarios, milliseconds: takeovers are not what most of them wait for.
 pub const SESSION_TIMEOUT_MS: u64 = 2000;
 
@@ -76,9 +79,11 @@ impl Fleet {
         let dir = settings.runs.join(options.name);
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("the runs' folder can be written");
-        let zookeeper = ZooKeeper::start(&settings, &dir, options.zookeepers, options.cuts).await;
+        let zookeeper = ZooKeeper::start(&settings, &dir, &options).await;
         let (postgres, patroni) = match options.database {
-            Database::Single => (Postgres::start(&settings, &dir), None),
+            Database::Single => {
+                (Postgres::start(&settings, &dir, options.small_disks.then_some(POSTGRES_DISK_MB)), None)
+            }
             Database::Patroni { synchronous, strict } => {
                 let pair = Patroni::start(&settings, &dir, &zookeeper, (synchronous, strict)).await;
                 (Postgres::elsewhere(pair.port, pair.logs()), Some(pair))

@@ -34,6 +34,11 @@ impl Onlooker {
         self.row(sql).await.map(|row| row.get(0))
     }
 
+    /// The one text that `sql` gives; `None` while the database does not answer.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        self.row(sql).await.map(|row| row.get(0))
+    }
+
     /// The one array of numbers that `sql` gives; `None` while the database does not answer.
     pub async fn numbers(&self, sql: &str) -> Option<Vec<i64>> {
         self.row(sql).await.map(|row| row.get(0))

@@ -28,6 +28,8 @@ pub struct FleetOptions {
     pub cuts: bool,
     /// Which Postgres.
     pub database: Database,
+    /// Postgres, and each ZooKeeper server, lies on a small disk of its own, which can become full. Needs root.
+    pub small_disks: bool,
     /// Chatservers.
     pub chatservers: usize,
     /// `doorbell.sweep_ms`.
@@ -67,6 +69,7 @@ impl FleetOptions {
             zookeepers: 1,
             cuts: false,
             database: Database::Single,
+            small_disks: false,
             chatservers: 2,
             sweep_ms: 10_000,
             write_by_ms: 1_500,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Settings, free_port};
+use super::{Disk, Settings, free_port};
 
 /// How Postgres is stopped.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +22,22 @@ pub struct Postgres {
     data: PathBuf,
     logs: Vec<PathBuf>,
     wrapper: Vec<String>,
+    /// What it lies on, when that can become full. Dropped after the server was stopped.
+    pub disk: Option<Disk>,
     /// Where it listens, on loopback.
     pub port: u16,
 }
 
 impl Postgres {
-    /// Makes a cluster under `dir` and starts it.
+    /// Makes a cluster under `dir`, on a disk of its own when that is to become full, and starts it.
     ///
     /// # Panics
     ///
     /// When that fails; the message names the log.
-    pub fn start(settings: &Settings, dir: &Path) -> Self {
+    pub fn start(settings: &Settings, dir: &Path, disk_mb: Option<u64>) -> Self {
         let home = dir.join("postgres");
         std::fs::create_dir_all(&home).expect("the run's folder can be written");
+        let disk = disk_mb.map(|megabytes| Disk::mount(&home, megabytes));
         let wrapper = wrapper(&home);
         if wrapper.first().is_some_and(|word| word == "setpriv") {
             run(Command::new("chown").arg("postgres:").arg(&home), &[]);
@@ -44,6 +47,7 @@ impl Postgres {
             data: home.join("data"),
             logs: vec![home.join("log")],
             wrapper,
+            disk,
             port: free_port(),
         };
         let data = server.data.to_string_lossy().into_owned();
@@ -57,7 +61,7 @@ impl Postgres {
 
     /// Servers that somebody else starts and stops, reached at one port.
     pub(super) fn elsewhere(port: u16, logs: Vec<PathBuf>) -> Self {
-        Self { bin: PathBuf::new(), data: PathBuf::new(), logs, wrapper: Vec::new(), port }
+        Self { bin: PathBuf::new(), data: PathBuf::new(), logs, wrapper: Vec::new(), disk: None, port }
     }
 
     /// Makes a copy of this server under `dir`, which follows it by streaming replication and is only read.
@@ -75,6 +79,7 @@ impl Postgres {
             data: dir.join("data"),
             logs: vec![dir.join("log")],
             wrapper: self.wrapper.clone(),
+            disk: None,
             port: free_port(),
         };
         let (data, source) = (copy.data.to_string_lossy().into_owned(), self.url());
@@ -83,10 +88,45 @@ impl Postgres {
         copy
     }
 
+    /// Copies the running server's data into a folder beside it, as operators do each night.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn back_up(&self) {
+        let (copy, source) = (self.beside("backup"), self.url());
+        self.tool("pg_basebackup", &["-D", &copy, "-d", &source, "-X", "none", "-c", "fast", "--no-sync"]);
+    }
+
+    /// Stops the server as a crash does, and starts the backup in its place, rolled forward to a moment of the database's clock by
+    /// the dead server's log.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn restore(&self, moment: &str) {
+        self.end(StopMode::Immediate);
+        let (data, backup, lost) = (self.data.display().to_string(), self.beside("backup"), self.beside("lost"));
+        std::fs::rename(&data, &lost).expect("the run's folder can be written");
+        std::fs::rename(&backup, &data).expect("there is a backup");
+        let recovery = format!(
+            "restore_command = 'cp {lost}/pg_wal/%f %p'\nrecovery_target_time = '{moment}'\nrecovery_target_action = promote\n"
+        );
+        let settings = self.data.join("postgresql.auto.conf");
+        let kept = std::fs::read_to_string(&settings).unwrap_or_default();
+        std::fs::write(settings, kept + &recovery).expect("the run's folder can be written");
+        std::fs::write(self.data.join("recovery.signal"), "").expect("the run's folder can be written");
+        self.begin();
+    }
+
+    fn beside(&self, name: &str) -> String {
+        self.data.with_file_name(name).display().to_string()
+    }
+
     /// Starts the stopped server again.
     pub fn begin(&self) {
         let options = format!(
-            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' -c track_commit_timestamp=on -c max_connections=100",
+            "-c listen_addresses=127.0.0.1 -c port={} -c unix_socket_directories='' -c track_commit_timestamp=on -c max_connections=100 -c wal_keep_size=512",
             self.port
         );
         let (data, log) = (self.data.to_string_lossy().into_owned(), self.logs[0].to_string_lossy().into_owned());
@@ -101,6 +141,12 @@ impl Postgres {
         };
         let data = self.data.to_string_lossy().into_owned();
         self.tool("pg_ctl", &["-D", &data, "-m", mode, "-w", "-s", "stop"]);
+    }
+
+    /// Whether its postmaster lives.
+    pub fn runs(&self) -> bool {
+        let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
+        pid.lines().next().is_some_and(|pid| Path::new("/proc").join(pid.trim()).exists())
     }
 
     /// Address of the database that the product uses.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Cut, Passage, Process, Settings, free_port, until};
+use super::{Cut, Disk, FleetOptions, Passage, Process, Settings, free_port, until};
 
 /// A private ZooKeeper. A call that names no server is about all of them.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct ZooKeeper {
 struct Server {
     dir: PathBuf,
     process: Option<Process>,
+    disk: Option<Disk>,
     /// For clients, for the leader's followers, for elections.
     ports: [u16; 3],
 }
@@ -32,14 +33,19 @@ struct Link {
     ways: [Cut; 2],
 }
 
+/// A small disk's size.
+const DISK_MB: u64 = 32;
+
 impl ZooKeeper {
-    /// Starts `count` servers under `dir`; `linked` puts a [`Cut`] between each two.
-    pub async fn start(settings: &Settings, dir: &Path, count: usize, linked: bool) -> Self {
+    /// Starts them under `dir`; a fleet with cuts has a [`Cut`] between each two.
+    pub async fn start(settings: &Settings, dir: &Path, options: &FleetOptions) -> Self {
+        let (count, linked) = (options.zookeepers, options.cuts);
         let servers: Vec<Server> = (1..=count)
-            .map(|number| Server {
-                dir: dir.join(format!("zookeeper-{number}")),
-                process: None,
-                ports: [free_port(), free_port(), free_port()],
+            .map(|number| {
+                let dir = dir.join(format!("zookeeper-{number}"));
+                std::fs::create_dir_all(&dir).expect("the run's folder can be written");
+                let disk = options.small_disks.then(|| Disk::mount(&dir, DISK_MB));
+                Server { dir, process: None, disk, ports: [free_port(), free_port(), free_port()] }
             })
             .collect();
         let mut links = Vec::new();
@@ -131,6 +137,15 @@ impl ZooKeeper {
         for server in &mut self.servers {
             server.process = None;
         }
+    }
+
+    /// The disk of one server.
+    ///
+    /// # Panics
+    ///
+    /// When the fleet was started without small disks.
+    pub fn disk(&self, number: usize) -> &Disk {
+        self.servers[number].disk.as_ref().expect("the fleet was started with small disks")
     }
 
     /// kill -9 of one server.

@@ -2,13 +2,16 @@
 
 mod agents;
 mod coordination;
+mod crowded;
 mod deploys;
+mod disks;
 mod freezes;
 mod kills;
 mod links;
 mod partitions;
 mod platform;
 mod postgres;
+mod set_back;
 mod webhooks;
 
 use futures_util::future::LocalBoxFuture;
@@ -46,6 +49,9 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         platform::SCENARIOS,
         webhooks::SCENARIOS,
         postgres::SCENARIOS,
+        set_back::SCENARIOS,
+        crowded::SCENARIOS,
+        disks::SCENARIOS,
         deploys::SCENARIOS,
     ];
     parts.into_iter().flatten()
