@@ -53,6 +53,7 @@ need() {
     command -v promtool >/dev/null || missing+=(prometheus)
     [ -n "$HAPROXY" ] || missing+=(haproxy)
     [ -n "$NGINX" ] || missing+=(nginx-light)
+    { command -v patroni && /usr/bin/python3 -c 'import kazoo'; } >/dev/null 2>&1 || missing+=(patroni python3-kazoo)
     command -v docker-compose >/dev/null || missing+=(docker-compose)
     command -v openssl >/dev/null || missing+=(openssl)
   fi

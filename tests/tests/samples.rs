@@ -77,6 +77,16 @@ fn haproxy_accepts_its_sample_without_a_warning() {
 }
 
 #[test]
+fn haproxy_accepts_the_sample_before_postgres_without_a_warning() {
+    let folder = Folder::new("haproxy-postgres");
+    let path = folder.file("postgres.cfg");
+    let bare = [("    user haproxy\n", ""), ("    group haproxy\n", "")];
+    std::fs::write(&path, sample("deploy/haproxy/postgres.cfg", &bare)).unwrap();
+    let said = ran(Command::new(program("SWITCHBOARD_HAPROXY", "/usr/sbin/haproxy")).args(["-c", "-f", &path]));
+    assert!(!said.contains("WARNING"), "{said}");
+}
+
+#[test]
 fn nginx_accepts_its_sample() {
     let folder = Folder::new("nginx");
     // Asked about a configuration it binds the ports: free ones, not those of this machine's own server.
