@@ -62,6 +62,7 @@ pub struct Run {
     written: usize,
     accepted: usize,
     settled: bool,
+    quiet: bool,
     injected: Vec<String>,
     witnessed: Vec<String>,
     unmet: Vec<String>,
@@ -90,11 +91,17 @@ impl Run {
             written: 0,
             accepted: 0,
             settled: false,
+            quiet: load.replies == 0,
             injected: Vec::new(),
             witnessed: Vec::new(),
             unmet: Vec::new(),
             fleet,
         }
+    }
+
+    /// Whether no desk answers: then whatever goes out is the scenario's own.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Counts a fault that the harness does not write down itself, such as one of the platform.

@@ -259,6 +259,11 @@ impl Fleet {
 
     /// Starts a chatserver; returns once it is ready.
     pub async fn start_chatserver(&mut self, number: usize, environment: &[(&str, &str)]) {
+        let admin = self.begin_chatserver(number, environment);
+        until("a chatserver to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
+    }
+
+    pub(super) fn begin_chatserver(&mut self, number: usize, environment: &[(&str, &str)]) -> u16 {
         let (admin, port) = (self.admin_ports[self.connectors.len() + number], self.chat_ports[number]);
         let name = format!("cs{number}");
         let mut command = self.command_of("chatserver");
@@ -269,7 +274,7 @@ impl Fleet {
         command.args(["chatserver", "--name", &name, "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
         self.chatservers[number] = Some(Process::start(&name, &self.dir, command));
-        until("a chatserver to be ready", 30, async || alive(admin, "/readyz").await.then_some(())).await;
+        admin
     }
 
     /// A chatserver's process.

@@ -9,8 +9,9 @@ use super::{Fleet, Process, free_port, until};
 pub struct Loader {
     /// Where it answers REST.
     pub port: u16,
+    /// Its process.
+    pub process: Process,
     admin: u16,
-    _process: Process,
 }
 
 impl Fleet {
@@ -21,7 +22,7 @@ impl Fleet {
         command.envs(environment.iter().copied());
         command.args(["loader", "--listen", &format!("127.0.0.1:{port}")]);
         command.args(["--admin-listen", &format!("127.0.0.1:{admin}")]);
-        let loader = Loader { port, admin, _process: Process::start(name, &self.dir, command) };
+        let loader = Loader { port, admin, process: Process::start(name, &self.dir, command) };
         until("a loader to be ready", 30, async || (loader.ready().await.0 == 200).then_some(())).await;
         loader
     }
@@ -34,6 +35,14 @@ impl Loader {
             Ok(answer) => (answer.status().as_u16(), answer.text().await.unwrap_or_default()),
             Err(_) => (0, String::new()),
         }
+    }
+
+    /// All bytes of what `path` answers to whoever has `token`; none when it breaks off.
+    pub async fn whole(&self, path: &str, token: &str) -> Option<Vec<u8>> {
+        let client = reqwest::Client::builder().no_proxy().build().ok()?;
+        let request = client.get(format!("http://127.0.0.1:{}{path}", self.port)).bearer_auth(token);
+        let answer = request.send().await.ok()?.error_for_status().ok()?;
+        answer.bytes().await.ok().map(|bytes| bytes.to_vec())
     }
 
     /// What `path` answers to whoever has `token`: the status and the body.

@@ -34,9 +34,9 @@ impl Onlooker {
         self.row(sql).await.map(|row| row.get(0))
     }
 
-    /// The one text that `sql` gives; `None` while the database does not answer.
+    /// The one text that `sql` gives; `None` when it is null, or while the database does not answer.
     pub async fn text(&self, sql: &str) -> Option<String> {
-        self.row(sql).await.map(|row| row.get(0))
+        self.row(sql).await?.get(0)
     }
 
     /// The one array of numbers that `sql` gives; `None` while the database does not answer.

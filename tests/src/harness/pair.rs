@@ -14,14 +14,42 @@ const ANSWER: Duration = Duration::from_millis(500);
 impl Fleet {
     /// Starts a connector, with further environment (crash points); returns once it is ready.
     pub async fn start_connector(&mut self, number: usize, environment: &[(&str, &str)]) {
+        self.begin_connector(number, environment);
+        let admin = self.connector_admin(number);
+        let ready = async || readiness(admin).await?["ready"].as_bool().filter(|ready| *ready);
+        until("the connector to be ready", 30, ready).await;
+    }
+
+    /// Starts a connector that may die before it is ready, and waits for either.
+    pub async fn start_dying_connector(&mut self, number: usize, point: &str) {
+        let environment = self.dying_at(point);
+        let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.begin_connector(number, &environment);
+        let admin = self.connector_admin(number);
+        let process = self.connector(number);
+        until("a connector to be ready, or gone", 30, async || {
+            let ready = readiness(admin).await.is_some_and(|told| told["ready"] == true);
+            (ready || !process.runs()).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a connector is the active one, or has died before anybody saw it so.
+    pub async fn active_or_gone(&mut self, number: usize) {
+        until("a connector to be active, or gone", 30, async || {
+            let gone = !self.connector(number).runs();
+            (gone || self.active_now().await == Some(number)).then_some(())
+        })
+        .await;
+    }
+
+    fn begin_connector(&mut self, number: usize, environment: &[(&str, &str)]) {
         let admin = self.connector_admin(number);
         let mut command = self.command_of("connector");
         command.envs(self.surroundings[number].clone()).envs(environment.iter().copied());
         command.args(["connector", "--account", ACCOUNT, "--admin-listen", &format!("127.0.0.1:{admin}")]);
         command.args(["--listen", &format!("127.0.0.1:{}", self.public_ports[number])]);
         self.connectors[number] = Some(Process::start(&format!("connector-{number}"), &self.dir, command));
-        let ready = async || readiness(admin).await?["ready"].as_bool().filter(|ready| *ready);
-        until("the connector to be ready", 30, ready).await;
     }
 
     /// Ends a connector in order and starts it again such that it dies, or with `stop` freezes itself, at a point
@@ -116,7 +144,7 @@ impl Fleet {
         self.crash_point(number, point, json!({"t": stopped, "how": "stop", "t1": boottime_ns()}));
     }
 
-    fn point_was_hit(&self, point: &str) {
+    pub(super) fn point_was_hit(&self, point: &str) {
         let said = std::fs::read_to_string(&self.crash_witness).unwrap_or_default();
         assert_eq!(said.trim(), point, "{point} was not hit");
         std::fs::remove_file(&self.crash_witness).expect("the run's folder can be written");

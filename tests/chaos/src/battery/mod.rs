@@ -2,6 +2,7 @@
 
 mod agents;
 mod coordination;
+mod crash_points;
 mod crowded;
 mod deploys;
 mod disks;
@@ -53,6 +54,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         crowded::SCENARIOS,
         disks::SCENARIOS,
         deploys::SCENARIOS,
+        crash_points::SCENARIOS,
     ];
     parts.into_iter().flatten()
 }

@@ -1,0 +1,59 @@
+//! kill -9 at every step that has a name. Many points in one fleet's life: whoever has died is started again such that it
+//! dies at the next one.
+
+mod left;
+mod office;
+mod operator;
+mod pair;
+mod services;
+mod table;
+
+use switchboard_tests::harness::{FleetOptions, Load};
+
+use super::Scenario;
+use crate::run::{Run, Tier};
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        id: "F03",
+        name: "points_of_the_pair",
+        about: "kill -9 at each point of poller, sender and takeover: the other one goes on from what is left",
+        quick: true,
+        options: || FleetOptions::pair("pair"),
+        load,
+        breaking: |run| Box::pin(pair::die(run)),
+    },
+    Scenario {
+        id: "F03",
+        name: "points_of_the_services",
+        about: "kill -9 at each point of webhooks, files, fetches, chatserver, loader and migration",
+        quick: true,
+        options: webhook,
+        load,
+        breaking: |run| Box::pin(services::die(run)),
+    },
+    Scenario {
+        id: "F04",
+        name: "freeze_at_points",
+        about: "SIGSTOP at points of poller and sender, a takeover, and SIGCONT: fenced, nothing lost and nothing doubled",
+        quick: false,
+        options: || FleetOptions::pair("pair"),
+        load,
+        breaking: |run| Box::pin(pair::stop(run)),
+    },
+];
+
+/// Rounds through all points.
+fn rounds(run: &Run) -> usize {
+    run.tier.pick(1, 3)
+}
+
+fn webhook() -> FleetOptions {
+    FleetOptions { webhook: true, settings: "[public]\nrequests_per_second = 500\n", ..FleetOptions::new("services") }
+}
+
+/// Quick: next to nothing, so that what is left behind is exactly that of one message. Full: traffic both ways.
+fn load(tier: Tier) -> Load {
+    let (chats, messages, pause_ms) = tier.pick((5, 5, 4000), (100, 1500, 100));
+    Load { chats, messages, pause_ms, replies: tier.pick(0, usize::MAX), reply_each: 3, file_each: 0, seed: 0 }
+}

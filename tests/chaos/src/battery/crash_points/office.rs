@@ -1,0 +1,54 @@
+//! An agent with chats of its own, beside the desks.
+
+use switchboard_tests::agent::{Agent, AgentOptions};
+use switchboard_tests::harness::{customer, until};
+
+use crate::run::Run;
+
+/// Beyond the customers of any load.
+const FIRST: usize = 5_000;
+
+pub struct Office {
+    pub agent: Agent,
+    chats: Vec<String>,
+    next: usize,
+}
+
+impl Office {
+    /// Opens it with so many chats. Only `servers` are asked, or all when there are none.
+    pub async fn open(run: &mut Run, name: &str, servers: Vec<String>, count: usize) -> Self {
+        let token = run.fleet.operate(&["token", "--agent", name]);
+        let servers = if servers.is_empty() { run.fleet.websockets() } else { servers };
+        let agent = Agent::spawn(AgentOptions::new(name, &token, servers, run.fleet.agents_log.clone()));
+        let mut office = Self { agent, chats: Vec::new(), next: 0 };
+        for n in 0.. {
+            if office.agent.view().own().count() >= count {
+                break;
+            }
+            run.fleet.platform.message(customer(FIRST + n), &format!("hello [[{name}-{n}]]")).await;
+            run.more_in += 1;
+            // Desks take what waits, too: whoever was first.
+            let shown = |view: &switchboard_tests::agent::View| {
+                view.customer_messages(0)
+                    .any(|seen| seen.text.as_deref().is_some_and(|text| text.contains(&format!("[[{name}-{n}]]"))))
+            };
+            until("the customer to be shown or taken", 20, async || {
+                let waiting: Vec<String> = office.agent.view().waiting().map(str::to_owned).collect();
+                for chat in waiting {
+                    let _ = office.agent.take(&chat).await;
+                }
+                let done = shown(&office.agent.view()) && office.agent.view().waiting().next().is_none();
+                done.then_some(())
+            })
+            .await;
+        }
+        office.chats = office.agent.view().own().take(count).map(str::to_owned).collect();
+        office
+    }
+
+    /// Its chats in turn: an unclear reply keeps its chat busy for a while.
+    pub fn chat(&mut self) -> String {
+        self.next += 1;
+        self.chats[self.next % self.chats.len()].clone()
+    }
+}
