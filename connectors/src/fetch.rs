@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use switchboard_common::doorbell::{Doorbells, Listener};
 use switchboard_common::faults::point;
+use switchboard_common::model::Epoch;
 use switchboard_common::service::clock::Moment;
 use switchboard_common::service::metrics::{FILE_FETCHES, FILES_PENDING};
 use switchboard_common::service::shutdown::Shutdown;
@@ -137,7 +138,7 @@ impl Fetcher {
         left_behind: &mut bool,
     ) -> Duration {
         while under_way.len() < AT_ONCE {
-            match self.due().await {
+            match self.due(exchanges.epoch).await {
                 Ok(Due::File(file)) => under_way.push(self.fetch(exchanges, file).boxed()),
                 Ok(Due::In(wait)) => return wait,
                 Err(error) => {
@@ -151,8 +152,8 @@ impl Fetcher {
         SWEEP
     }
 
-    async fn due(&self) -> Result<Due, StoreError> {
-        if let Some(file) = self.database.claim_fetch(self.account.id, LEASE).await? {
+    async fn due(&self, epoch: Epoch) -> Result<Due, StoreError> {
+        if let Some(file) = self.database.claim_fetch(self.account.id, epoch, LEASE).await? {
             return Ok(Due::File(file));
         }
         let left = self.database.unfetched(self.account.id).await?;

@@ -1,8 +1,9 @@
 //! Files of customers whose bytes are still with the platform: claim, put off, end.
 //!
 //! A claim is a lease: `retry_at` lies in the future and `reason` is empty. What was put off has a reason. So a new tenure can
-//! tell what the one before was just fetching, and fetches it at once. Nothing here is fenced by the epoch: the number of the
-//! try guards the end, and two that fetch the same file write the same bytes.
+//! tell what the one before was just fetching, and fetches it at once. A claim is made under the epoch, or one that a connector
+//! makes before it learns that its tenure is over would be nobody's until its lease ends. The rest is not fenced: the number of
+//! the try guards the end, and two that fetch the same file write the same bytes.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio_postgres::Row;
 use super::items::FileEndItem;
 use super::work::Work;
 use super::{Database, StoreError};
-use crate::model::{AccountId, FileId, FileState, text};
+use crate::model::{AccountId, Epoch, FileId, FileState, text};
 
 /// A file to be fetched, ours until the lease ends.
 #[derive(Clone, Debug)]
@@ -57,9 +58,11 @@ pub struct Unfetched {
 }
 
 const CLAIM: &str = "
-WITH q AS MATERIALIZED (
-  SELECT id FROM file WHERE account_id = $1 AND state = 0 AND inbound AND (retry_at IS NULL OR retry_at <= clock_timestamp())
-   ORDER BY retry_at NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
+WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = $1 AND epoch = $3 FOR SHARE),
+q AS MATERIALIZED (
+  SELECT f.id FROM file f WHERE f.account_id = (SELECT account_id FROM me) AND f.state = 0 AND f.inbound
+     AND (f.retry_at IS NULL OR f.retry_at <= clock_timestamp())
+   ORDER BY f.retry_at NULLS FIRST LIMIT 1 FOR UPDATE SKIP LOCKED)
 UPDATE file f SET attempts = f.attempts + 1, retry_at = clock_timestamp() + make_interval(secs => $2), reason = NULL
   FROM q WHERE f.account_id = $1 AND f.id = q.id
 RETURNING f.id, f.attempts, f.platform_ref, extract(epoch FROM clock_timestamp() - f.created_at)::float8 AS age";
@@ -133,12 +136,17 @@ impl Database {
         .await
     }
 
-    /// The next file to fetch, for `lease`; new ones first.
-    pub async fn claim_fetch(&self, account: AccountId, lease: Duration) -> Result<Option<DueFile>, StoreError> {
+    /// The next file to fetch, for `lease`; new ones first. None once the tenure is over.
+    pub async fn claim_fetch(
+        &self,
+        account: AccountId,
+        epoch: Epoch,
+        lease: Duration,
+    ) -> Result<Option<DueFile>, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
             let claim = connection.prepare_cached(CLAIM).await?;
-            let row = connection.query_opt(&claim, &[&account.0, &lease.as_secs_f64()]).await?;
+            let row = connection.query_opt(&claim, &[&account.0, &lease.as_secs_f64(), &epoch.0]).await?;
             connection.done();
             row.as_ref().map(due).transpose()
         })

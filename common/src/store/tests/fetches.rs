@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::model::{Attachment, FileId, FileKind};
+use crate::model::{Attachment, Epoch, FileId, FileKind};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -23,7 +23,7 @@ fn with_files(key: &str, n: usize, files: &[&str]) -> Inbound {
 
 impl Fixture {
     async fn due(&self) -> Option<DueFile> {
-        self.database.claim_fetch(self.account, MINUTE).await.unwrap()
+        self.database.claim_fetch(self.account, Epoch(0), MINUTE).await.unwrap()
     }
 
     async fn bytes(&self, file: &DueFile, first_seq: i32, chunks: &[&'static str]) {
@@ -142,6 +142,18 @@ async fn a_file_whose_message_was_put_aside_is_told_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_there_before_its_chat_is_told_in_it() {
+    let f = Fixture::new(1).await;
+    f.store(vec![with_files("c1", 1, &["A"])]).await;
+    let due = f.due().await.unwrap();
+    f.bytes(&due, 0, &["quick"]).await;
+    assert!(f.ready(&due, 5, 1).await);
+    let drained = drain(&f.database).await;
+    assert_eq!((drained.entries, drained.quarantined), (3, 0), "opened, the message, its file");
+    f.finish().await;
+}
+
+#[tokio::test]
 async fn what_was_put_off_waits_and_what_an_ended_tenure_held_does_not() {
     let f = Fixture::new(1).await;
     f.store(vec![with_files("c1", 1, &["A"]), with_files("c2", 1, &["B"])]).await;
@@ -171,6 +183,16 @@ async fn what_was_put_off_waits_and_what_an_ended_tenure_held_does_not() {
     assert_eq!(one.attempt, 2);
     f.database.put_off_fetch(f.account, &one, Duration::ZERO, "a pause", false).await.unwrap();
     assert_eq!(f.due().await.unwrap().attempt, 2);
+    f.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_claims_after_their_tenure() {
+    let f = Fixture::new(1).await;
+    f.store(vec![with_files("c1", 1, &["A"])]).await;
+    f.run("UPDATE account_lease SET epoch = 7").await;
+    assert!(f.due().await.is_none(), "the successor has inherited what there was");
+    assert!(f.database.claim_fetch(f.account, Epoch(7), MINUTE).await.unwrap().is_some());
     f.finish().await;
 }
 
