@@ -1,11 +1,9 @@
-//! Kills, restarts and outages under traffic: 2,000 messages in and 1,000 out over 200 chats.
+//! Restarts of Postgres under traffic: 2,000 messages in and 1,000 out over 200 chats.
 
 use switchboard_tests::checker::Report;
-use switchboard_tests::harness::{Dice, Fleet, FleetOptions, Load, StopMode, Traffic, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, Load, StopMode, Traffic, until};
 use switchboard_tests::observer::boottime_ns;
 
-/// Kills of each kind of process.
-const KILLS: usize = 10;
 const SEED: u64 = 20_261_121;
 
 /// Runs the traffic while `breaking` breaks things; everything must hold.
@@ -14,23 +12,6 @@ async fn under_traffic(name: &'static str, breaking: impl AsyncFnOnce(&mut Fleet
     let load =
         Load { chats: 200, messages: 2000, pause_ms: 20, replies: 1000, reply_each: 2, file_each: 0, seed: SEED };
     load.run(options, breaking).await.held(0).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn kill_chatservers_ten_times() {
-    let report = under_traffic("kill-chatserver", async |fleet, _| {
-        let mut dice = Dice::new(SEED + 1);
-        let mut witness = fleet.witness();
-        for _ in 0..KILLS {
-            let goal = witness.acknowledged() + 20 + dice.below(100);
-            until("some messages to come in", 60, async || (witness.acknowledged() >= goal).then_some(())).await;
-            witness.open_moment(30).await;
-            let number = dice.below(2) as usize;
-            fleet.kill_chatserver(number).await;
-        }
-    })
-    .await;
-    assert_eq!(report.figures.unconfirmed, 0, "a chatserver's death makes no call unclear");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,16 +8,12 @@ mod bad_input;
 mod canaries;
 mod clients;
 mod crash_points;
-mod cuts;
 mod desktop;
 mod doctor;
-mod doorbells;
 mod downloads;
 mod files;
 mod first_light;
-mod freezes;
 mod front;
-mod handover;
 mod kills;
 mod lanes;
 mod limits;
@@ -54,4 +50,14 @@ pub async fn taken_chat(fleet: &Fleet, agent: &Agent, customer: i64, text: &str)
     let own = |view: &View| view.own().any(|own| own == chat);
     agent.wait_until("the chat to be taken", Duration::from_secs(20), own).await.unwrap();
     chat
+}
+
+/// Makes a connector active that will freeze itself, or die, at a point; the other one stands by.
+pub async fn armed_active(fleet: &mut Fleet, point: &str, how: &str) -> usize {
+    let armed = 1 - fleet.paired().await;
+    fleet.arm_connector(armed, point, how).await;
+    fleet.paired().await;
+    fleet.operate(&["handover", "support"]);
+    assert_eq!(fleet.paired().await, armed, "handed over");
+    armed
 }

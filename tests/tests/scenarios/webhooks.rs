@@ -5,14 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard_tests::agent::{Agent, View};
 use switchboard_tests::checker::Report;
-use switchboard_tests::harness::{Fleet, FleetOptions, Load, StopMode, customer, until};
+use switchboard_tests::harness::{Fleet, FleetOptions, StopMode, customer, until};
 use switchboard_tests::observer::boottime_ns;
 
 /// The webhook's secret after it was renewed.
 pub const SECOND_SECRET: &str = "another-secret-of-the-tests";
-
-/// 99.9 % of answers come within this, on a machine that does other things too.
-const ANSWER_MS: i64 = 2000;
 
 /// An update that cannot be read. It is kept once, however often it comes, so its answer tells who is believed.
 pub const UNREADABLE: &str = "{\"hologram\":{\"id\":1}}";
@@ -40,80 +37,9 @@ pub async fn registered(fleet: &Fleet, address: &str) {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_request_fails_when_either_connector_dies_behind_the_proxy() {
-    let options = FleetOptions { webhook: true, proxy: true, ..FleetOptions::pair("webhook-kills") };
-    let load =
-        Load { chats: 30, messages: 700, pause_ms: 15, replies: 60, reply_each: 2, file_each: 0, seed: 20_261_122 };
-    let ran = load
-        .run(options, async |fleet, _| {
-            registered(fleet, &Fleet::webhook_at(&fleet.public_base())).await;
-            let mut witness = fleet.witness();
-            // The proxy's first server dies between commit and ring, then with answers on their way, then the other does.
-            for (number, point) in [(0, Some("W5:20")), (0, None), (1, None)] {
-                let goal = witness.acknowledged() + 40;
-                match point {
-                    Some(point) => {
-                        fleet.arm_connector(number, point, "kill").await;
-                        fleet.died_at(number, point).await;
-                    }
-                    None => {
-                        until("updates to come in", 30, async || (witness.acknowledged() >= goal).then_some(())).await;
-                        fleet.kill_connector(number);
-                    }
-                }
-                let goal = witness.acknowledged() + 20;
-                until("the other to take them in", 30, async || (witness.acknowledged() >= goal).then_some(())).await;
-                fleet.start_connector(number, &[]).await;
-                if number == 0 {
-                    // The proxy has noticed that its first server is back: before that the other must not die.
-                    fleet.behind_proxy(number).await;
-                }
-            }
-        })
-        .await;
-    ran.held(0).await;
-    let fleet = &ran.fleet;
-    let answered = deliveries(fleet);
-    let failed: Vec<_> = answered.iter().filter(|(_, status)| status.is_some_and(|status| status != 200)).collect();
-    assert!(answered.len() >= 700 && failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answered.len());
-    // A reset is no answer: the proxy then ends the platform's connection, and the platform comes again at once.
-    let broken = answered.iter().filter(|(_, status)| status.is_none()).count();
-    println!("{} requests, {broken} broken off by a kill", answered.len());
-    assert!(broken <= 6, "{broken} for three kills");
-    harmless(fleet).await;
-    ran.rest().await;
-    let expected = ran.fleet.expectations().require(&["IN-1", "IN-2", "IN-3", "IN-4", "IN-5", "IN-6", "IN-7", "IN-9"]);
-    let expected = switchboard_tests::checker::Expectations { webhook_answer_ms: Some(ANSWER_MS), ..expected };
-    clean(&ran.fleet.verdict(&expected).await);
-}
-
 fn clean(report: &Report) {
     report.assert_clean();
     assert_eq!((report.figures.lost, report.figures.duplicated), (0, 0));
-}
-
-/// Everything again, and what the platform never sent: no new row but for what the platform vouches for.
-async fn harmless(fleet: &Fleet) {
-    let rows = async || fleet.onlooker.number("SELECT count(*) FROM history").await.expect("the database answers");
-    let before = rows().await;
-    for again in [json!({"last": 200, "at_once": true}), json!({"last": 2, "times": 100, "at_once": true})] {
-        let replayed = fleet.platform.order("replay", again).await;
-        assert_eq!(replayed["counted"], json!({"200": 200}));
-    }
-    for how in
-        ["no_secret", "empty_secret", "wrong_secret", "changed_secret", "short_secret", "long_secret", "two_secrets"]
-    {
-        let forged = fleet.platform.order("forge", json!({"how": how, "chat": customer(1)})).await;
-        assert_eq!(forged["status"], 401, "{how}");
-    }
-    let forged = fleet.platform.order("forge", json!({"how": "huge_body", "chat": customer(1)})).await;
-    // Refused before its end is sent: the answer may be lost on the way.
-    assert!(forged["status"] == 413 || forged["status"].is_null(), "{forged}");
-    let kept = fleet.platform.order("forge", json!({"how": "changed_body", "chat": customer(1)})).await;
-    assert_eq!(kept["status"], 200);
-    assert_eq!(fleet.operate(&["inbox", "list", "support"]).lines().count(), 1, "unreadable, and kept");
-    assert_eq!(rows().await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

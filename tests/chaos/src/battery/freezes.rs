@@ -102,8 +102,9 @@ async fn freeze_at_points(run: &mut Run) {
         let stopped = fleet.stopped_at(armed, point).await;
         let now = raised(fleet, held).await;
         goes_on(fleet, 10).await;
+        // Nothing of the stopped one's tenure is under way any more: its successor has shown it as unclear.
         until("its message to be unconfirmed", 30, async || {
-            let sql = format!("SELECT count(*) FROM attempt WHERE epoch = {held} AND ended_at IS NULL");
+            let sql = format!("SELECT count(*) FROM outbox WHERE epoch = {held} AND state = 1");
             (fleet.onlooker.number(&sql).await? == 0).then_some(())
         })
         .await;

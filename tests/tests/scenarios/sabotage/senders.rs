@@ -10,9 +10,8 @@ use switchboard_tests::harness::{
 };
 use switchboard_tests::observer::boottime_ns;
 
-use crate::freezes::armed_active;
 use crate::limits::to_each;
-use crate::taken_chat;
+use crate::{armed_active, taken_chat};
 
 fn options(name: &'static str, sabotage: Option<&'static str>) -> FleetOptions {
     FleetOptions { sabotage, ..FleetOptions::pair(name) }
