@@ -7,6 +7,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use switchboard_common::access::{Gate, Verifier};
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::config::SecretFile;
@@ -41,6 +44,8 @@ pub struct PublicOptions {
     pub orphans_after: Duration,
     /// Web pages of these origins may use files from a browser.
     pub origins: Vec<String>,
+    /// Descriptions of the interfaces, by their paths.
+    pub descriptions: [(&'static str, String); 2],
 }
 
 /// Binds, and serves by tasks of `shutdown`.
@@ -59,11 +64,18 @@ pub(crate) async fn serve(
     let health = health_routes(around.health.clone());
     let mean = options.webhooks_per_second;
     let webhooks = Door::open(settings.clone(), around, &limits.addresses, mean, shutdown).routes();
+    let described = limits.addresses.limited(descriptions(options.descriptions.clone()));
     let files = FileServer::new(files(options, settings, databases, shutdown))?;
     let files = limits.addresses.limited(switchboard_fileserver::routes(files));
-    let (router, ending) = (health.merge(webhooks).merge(files), shutdown.clone());
+    let (router, ending) = (health.merge(webhooks).merge(files).merge(described), shutdown.clone());
     shutdown.spawn(async move { http::serve(listener, router, limits, &ending).await });
     Ok(())
+}
+
+fn descriptions(all: [(&'static str, String); 2]) -> Router {
+    all.into_iter().fold(Router::new(), |router, (path, text)| {
+        router.route(path, get(async move || ([(CONTENT_TYPE, "application/json")], text)))
+    })
 }
 
 fn files(options: PublicOptions, settings: &Settings, databases: &Databases, shutdown: &Shutdown) -> FileServerOptions {

@@ -218,7 +218,8 @@ async fn elsewhere(scene: &mut Scene) {
 async fn from_outside(scene: &Scene) {
     let chatserver = scene.fleet.websockets()[0].replace("ws://", "http://").replace("/v1/agent", "");
     let token = token("tools", json!({ "scope": "admin" }));
-    for base in [&chatserver, &scene.loader.base, &scene.fleet.public_base()] {
+    let connector = scene.fleet.public_base();
+    for base in [&chatserver, &scene.loader.base, &connector] {
         for path in ["/metrics", "/debug/pprof/", "/admin", "/config", "/env", "/heapdump", "/actuator", "/.git/config"]
         {
             let answer = scene.http.get(format!("{base}{path}")).bearer_auth(&token).send().await.unwrap();
@@ -234,7 +235,7 @@ async fn from_outside(scene: &Scene) {
         }
     }
     for description in ["/openapi.json", "/asyncapi.json"] {
-        for base in [&chatserver, &scene.loader.base] {
+        for base in [&chatserver, &scene.loader.base, &connector] {
             let document: Value = reqwest::get(format!("{base}{description}")).await.unwrap().json().await.unwrap();
             assert!(document["info"]["title"].is_string(), "{base}{description}");
         }

@@ -13,6 +13,7 @@ use switchboard_connectors::settings::Outside;
 use switchboard_connectors::{ConnectorOptions, Databases, PublicOptions, serve};
 
 use crate::cli::ConnectorArgs;
+use crate::descriptions;
 use crate::process::Process;
 
 /// Serves one account until told to stop.
@@ -51,6 +52,7 @@ pub async fn run(config: &Config, args: ConnectorArgs) -> anyhow::Result<()> {
             files_at_once: config.files.at_once,
             orphans_after: Duration::from_secs(config.files.orphan_hours * 3600),
             origins: config.chatserver.origins(),
+            descriptions: [("/openapi.json", descriptions::openapi()), ("/asyncapi.json", descriptions::asyncapi())],
         },
         outside: Outside { proxy: config.connector.proxy.clone(), public_url: config.connector.public_url.clone() },
     };
