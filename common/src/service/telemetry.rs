@@ -19,7 +19,9 @@ pub fn install(log: &Log) -> anyhow::Result<()> {
         LogFormat::Plain => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: to complain of it on the same full disk would panic.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     let installed = match json {
         true => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
         false => builder.with_target(false).try_init(),

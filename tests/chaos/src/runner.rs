@@ -97,7 +97,7 @@ fn broken(run: &Run, report: &Report, line: &Line, sabotaged: bool) -> Vec<Strin
     if (figures.unexplained > 0 || figures.undecided > 0) && run.forgotten.is_empty() {
         broken.push(format!("{} unexplained, {} undecided", figures.unexplained, figures.undecided));
     }
-    if figures.stale_sends > run.stale_allowed {
+    if figures.stale_sends > run.stale_allowed && run.forgotten.is_empty() {
         broken.push(format!("{} stale sends, {} allowed", figures.stale_sends, run.stale_allowed));
     }
     if !line.witnessed {

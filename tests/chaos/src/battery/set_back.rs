@@ -21,10 +21,7 @@ const HELD: usize = 12;
 const GONE: usize = 6;
 
 /// What a database that was set back cannot know: what it accepted and showed since, and how many tenures there were.
-const FORGOTTEN: &[&str] = &[
-    "IN-1", "IN-3", "IN-6", "WS-1", "WS-2", "WS-3", "WS-4", "OUT-1", "OUT-2", "OUT-3", "OUT-4", "OUT-5", "OUT-8",
-    "OUT-14", "RC-1", "LD-1", "LD-2", "LD-3", "LOG",
-];
+const FORGOTTEN: &[&str] = &["OUT-1", "OUT-3", "OUT-5", "OUT-8", "RC-1", "LD-1"];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
