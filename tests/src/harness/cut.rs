@@ -143,9 +143,8 @@ async fn keep(
         reach.send_replace(passage);
         let door = async {
             match &listener {
-                Some(listener) if passage.accepts() => listener.accept().await.ok(),
-                // In the kernel's queue of connections that nobody accepts, a silent link's clients wait.
-                _ => std::future::pending().await,
+                Some(listener) => listener.accept().await.ok(),
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -159,6 +158,16 @@ async fn keep(
 
 /// One connection, until either side ends it or the link refuses connections.
 async fn carry(mut client: TcpStream, target: u16, wish: watch::Receiver<Passage>, obstructed: Arc<AtomicU64>) {
+    let mut door = wish.clone();
+    if !door.borrow().accepts() {
+        // A silent link's clients are connected, and wait.
+        obstructed.fetch_add(1, Ordering::Relaxed);
+        let opened =
+            door.wait_for(|now| now.accepts() || *now == Passage::Refused).await.is_ok_and(|now| now.accepts());
+        if !opened {
+            return reset(&client);
+        }
+    }
     if is_given_up(&client) {
         return;
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchboard_tests::agent::{Agent, View};
+use switchboard_tests::agent::{Agent, AgentOptions, View};
 use switchboard_tests::harness::{Fleet, customer, until};
 use switchboard_tests::observer::boottime_ns;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,8 +129,11 @@ async fn herd(run: &mut Run) {
     for n in 0..names {
         let name = format!("herd{n}");
         run.fleet.operate(&["agent", "add", &name, "--display-name", &name, "--queue", "support"]);
+        let token = run.fleet.operate(&["token", "--agent", &name]);
         for session in 0..each {
-            run.guests.push(Arc::new(run.fleet.agent(&name, session as u64)));
+            let log = run.fleet.agents_log.clone();
+            let options = AgentOptions::new(&name, &token, run.fleet.agents_way(), log);
+            run.guests.push(Arc::new(Agent::spawn(AgentOptions { seed: session as u64, ..options })));
         }
     }
     let sessions = names * each;
