@@ -5,7 +5,8 @@
 //!   N-th time; with `SWITCHBOARD_CRASH_HOW=stop` it is stopped instead (SIGSTOP), and goes on from there
 //!   when somebody continues it. The file named by `SWITCHBOARD_CRASH_WITNESS` is written first, so that a test knows
 //!   that the point was hit and not merely that the process is gone.
-//! * `SWITCHBOARD_SABOTAGE=NAME[,NAME]` switches a known bug on (see [`Sabotage`]).
+//! * `SWITCHBOARD_SABOTAGE=NAME[,NAME]` switches a known bug on (see [`Sabotage`]); `SWITCHBOARD_SABOTAGE_STANDBY` is the
+//!   address of the database from which [`Sabotage::CursorFromStandby`] reads.
 
 /// Known bugs that the checker must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,6 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "faults"))]
-pub use off::{armed, due, during, point, sabotaged, soon, torn};
+pub use off::{armed, due, during, point, sabotaged, soon, standby, torn};
 #[cfg(feature = "faults")]
-pub use on::{armed, due, during, point, sabotaged, soon, torn};
+pub use on::{armed, due, during, point, sabotaged, soon, standby, torn};

@@ -94,3 +94,8 @@ pub fn torn(name: &'static str, bytes: &[u8], begin: u8) -> usize {
 pub fn sabotaged(which: super::Sabotage) -> bool {
     SABOTAGE.iter().any(|name| name == which.name())
 }
+
+/// Where [`CursorFromStandby`](super::Sabotage::CursorFromStandby) reads, when that is switched on.
+pub fn standby() -> Option<String> {
+    variable("SWITCHBOARD_SABOTAGE_STANDBY").filter(|_| sabotaged(super::Sabotage::CursorFromStandby))
+}

@@ -1,5 +1,7 @@
 //! Feeds: what sessions read, and how long it is kept.
 
+mod standby;
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -60,7 +62,7 @@ impl Database {
         self.within(async {
             let feeds: Vec<i32> = cursors.iter().map(|(feed, _)| feed.0).collect();
             let seqs: Vec<i64> = cursors.iter().map(|(_, seq)| *seq).collect();
-            let connection = self.connection().await?;
+            let connection = standby::or(self).connection().await?;
             let statement = connection.prepare_cached(&READ).await?;
             let rows = connection.query(&statement, &[&feeds, &seqs]).await?;
             connection.done();

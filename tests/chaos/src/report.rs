@@ -48,9 +48,9 @@ pub struct Line {
     pub seconds: u64,
     /// Whether all held.
     pub pass: bool,
-    /// Of a sabotaged build: what caught it.
+    /// Of a sabotaged build: its bugs, and what caught them.
     #[serde(skip)]
-    pub caught_by: Option<Vec<&'static str>>,
+    pub caught: Vec<Caught>,
 }
 
 impl Line {
@@ -93,6 +93,9 @@ impl fmt::Display for Line {
         for note in &self.notes {
             write!(f, "\n     {note}")?;
         }
+        for Caught { name, caught_by, .. } in &self.caught {
+            write!(f, "\n     {name}: caught by {caught_by:?}")?;
+        }
         for broken in &self.broken {
             write!(f, "\n     RED: {broken}")?;
         }
@@ -116,7 +119,7 @@ fn spread(values: &[i64]) -> String {
 /// A sabotaged build and what caught it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Caught {
-    /// The scenario.
+    /// What it is called.
     pub name: &'static str,
     /// The broken invariants.
     pub caught_by: Vec<&'static str>,
@@ -163,8 +166,10 @@ pub struct Battery {
 impl Battery {
     /// Adds a scenario's result.
     pub fn add(&mut self, line: Line) {
-        if let Some(caught_by) = line.caught_by {
-            self.sabotage.push(Caught { name: line.name, caught_by, pass: line.pass });
+        if line.name.ends_with("_sabotaged") {
+            let none = Caught { name: line.name, caught_by: Vec::new(), pass: line.pass };
+            let caught = if line.caught.is_empty() { vec![none] } else { line.caught };
+            self.sabotage.extend(caught);
             return;
         }
         let totals = &mut self.totals;

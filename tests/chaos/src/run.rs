@@ -29,6 +29,17 @@ impl Tier {
     }
 }
 
+/// A known bug that a sabotaged build has.
+#[derive(Clone, Debug)]
+pub struct Bug {
+    /// What it is called.
+    pub name: &'static str,
+    /// The invariants that it breaks: one of them must be red.
+    pub breaks: &'static [&'static str],
+    /// What one of the violations must speak of; empty when nothing else could break them.
+    pub about: String,
+}
+
 /// A scenario under way.
 pub struct Run {
     /// The processes.
@@ -53,8 +64,12 @@ pub struct Run {
     pub more_out: usize,
     /// Invariants that say nothing here: the database was set back, and no longer knows what was promised.
     pub forgotten: Vec<&'static str>,
-    /// Invariants of which at least one must be broken: the build is sabotaged.
-    pub must_catch: Vec<&'static str>,
+    /// Whether known bugs are switched on.
+    pub sabotaged: bool,
+    /// What must be caught then.
+    pub bugs: Vec<Bug>,
+    /// Nothing comes to rest any more: the verdict is given on what is there.
+    pub restless: bool,
     /// Figures of the scenario's own, for its line.
     pub notes: Vec<String>,
     desks: Vec<Desk>,
@@ -71,6 +86,7 @@ pub struct Run {
 impl Run {
     /// Starts the servers, the processes and the traffic.
     pub async fn begin(options: FleetOptions, load: Load, tier: Tier, seed: u64) -> Self {
+        let sabotaged = options.sabotage.is_some();
         let fleet = Fleet::start(options).await;
         let Underway { traffic, desks, budget } = load.begin(&fleet);
         Self {
@@ -84,7 +100,9 @@ impl Run {
             more_in: 0,
             more_out: 0,
             forgotten: Vec::new(),
-            must_catch: Vec::new(),
+            sabotaged,
+            bugs: Vec::new(),
+            restless: false,
             notes: Vec::new(),
             desks,
             budget,
@@ -102,6 +120,11 @@ impl Run {
     /// Whether no desk answers: then whatever goes out is the scenario's own.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Says that a bug must have been caught by now, if it was switched on.
+    pub fn bug(&mut self, name: &'static str, breaks: &'static [&'static str], about: impl Into<String>) {
+        self.bugs.push(Bug { name, breaks, about: about.into() });
     }
 
     /// Counts a fault that the harness does not write down itself, such as one of the platform.
@@ -150,6 +173,9 @@ impl Run {
 
     /// Waits until nothing is on its way.
     pub async fn rest(&self) {
+        if self.restless {
+            return;
+        }
         let onlookers: Vec<_> = self.agents.iter().chain(&self.guests).map(AsRef::as_ref).collect();
         self.fleet.rest(&onlookers, REST_S).await;
     }

@@ -9,8 +9,11 @@ use switchboard_tests::checker::Report;
 use crate::arguments::Arguments;
 use crate::battery::{self, Scenario};
 use crate::observed::shown_after_ms;
-use crate::report::{Battery, Line};
-use crate::run::{Run, Tier};
+use crate::report::{Battery, Caught, Line};
+use crate::run::{Bug, Run, Tier};
+
+/// How the name of a scenario ends that is there without bugs, too.
+const SABOTAGED: &str = "_sabotaged";
 
 /// The longest a scenario may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -55,8 +58,9 @@ async fn play(scenario: &Scenario, arguments: &Arguments, line: &mut Line) {
     let mut options = (scenario.options)();
     options.name = scenario.name;
     let mut load = (scenario.load)(arguments.tier);
-    // Each scenario has dice of its own: alone it falls as in the whole battery.
-    let seed = scenario.name.bytes().fold(arguments.seed, |seed, byte| seed.wrapping_mul(31) ^ u64::from(byte));
+    // Each scenario has dice of its own: alone it falls as in the whole battery, and with bugs as without them.
+    let name = scenario.name.trim_end_matches(SABOTAGED);
+    let seed = name.bytes().fold(arguments.seed, |seed, byte| seed.wrapping_mul(31) ^ u64::from(byte));
     load.seed = seed;
     let sabotaged = options.sabotage.is_some();
     let mut run = Run::begin(options, load, arguments.tier, seed).await;
@@ -70,18 +74,29 @@ async fn play(scenario: &Scenario, arguments: &Arguments, line: &mut Line) {
     line.notes = run.notes.clone();
     let told = format!("{report}\nwitnessed:\n{}\n", run.seen().join("\n"));
     std::fs::write(run.fleet.dir.join("verdict.txt"), told).expect("the run's folder can be written");
-    if run.must_catch.is_empty() {
-        line.broken = broken(&run, &report, line, sabotaged);
-    } else {
-        let caught = report.red();
-        if !caught.iter().any(|red| run.must_catch.contains(red)) {
-            line.broken.push(format!("one of {:?} had to catch it, but red is {caught:?}", run.must_catch));
+    if sabotaged {
+        line.caught = run.bugs.iter().map(|bug| caught(bug, &report)).collect();
+        let free = line.caught.iter().filter(|caught| !caught.pass).map(|caught| caught.name);
+        line.broken = free.map(|name| format!("{name} was not caught; red is {:?}", report.red())).collect();
+        if run.bugs.is_empty() {
+            line.broken.push("nothing was to be caught".to_owned());
         }
-        line.caught_by = Some(caught);
+    } else {
+        line.broken = broken(&run, &report, line);
     }
 }
 
-fn broken(run: &Run, report: &Report, line: &Line, sabotaged: bool) -> Vec<String> {
+/// Which of the invariants that a bug breaks are broken, by what the bug was about.
+fn caught(bug: &Bug, report: &Report) -> Caught {
+    let speaks = |id: &&str| {
+        let finding = report.finding(id);
+        finding.violated > 0 && finding.violations.iter().any(|words| words.contains(&bug.about))
+    };
+    let caught_by: Vec<&'static str> = bug.breaks.iter().copied().filter(speaks).collect();
+    Caught { name: bug.name, pass: !caught_by.is_empty(), caught_by }
+}
+
+fn broken(run: &Run, report: &Report, line: &Line) -> Vec<String> {
     let mut broken = run.unmet().to_vec();
     for id in report.red().into_iter().filter(|id| !run.forgotten.contains(id)) {
         let finding = report.finding(id);
@@ -103,7 +118,7 @@ fn broken(run: &Run, report: &Report, line: &Line, sabotaged: bool) -> Vec<Strin
     if !line.witnessed {
         broken.push(format!("{} faults, {} witnessed: {:?}", line.faults, line.seen, run.seen()));
     }
-    if line.faults == 0 && !sabotaged {
+    if line.faults == 0 {
         broken.push("nothing was broken".to_owned());
     }
     let secrets = std::panic::catch_unwind(AssertUnwindSafe(|| run.fleet.no_secret_was_written()));

@@ -9,9 +9,11 @@ mod disks;
 mod freezes;
 mod kills;
 mod links;
+mod office;
 mod partitions;
 mod platform;
 mod postgres;
+mod sabotage;
 mod set_back;
 mod webhooks;
 
@@ -55,6 +57,7 @@ pub fn all() -> impl Iterator<Item = &'static Scenario> {
         disks::SCENARIOS,
         deploys::SCENARIOS,
         crash_points::SCENARIOS,
+        sabotage::SCENARIOS,
     ];
     parts.into_iter().flatten()
 }

@@ -2,7 +2,6 @@
 //! dies at the next one.
 
 mod left;
-mod office;
 mod operator;
 mod pair;
 mod services;

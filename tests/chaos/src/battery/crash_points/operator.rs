@@ -21,7 +21,7 @@ pub async fn export(run: &mut Run) -> usize {
         dying.process.ended(30).await;
         run.fleet.ended_at("loader", &point.told());
         run.injected(point.name);
-        behind(run, point, "", "").await;
+        behind(run, point, "", "", 0).await;
         let next = run.fleet.loader("loader-next", &[]).await;
         let rows = next.whole(&path, &token).await.expect("the next loader gives all of it");
         assert!(rows.ends_with(b"}\n") && rows.iter().filter(|byte| **byte == b'\n').count() > 2, "rows");
@@ -38,7 +38,7 @@ pub async fn migrate(run: &mut Run, round: usize) -> usize {
         assert!(!run_to_its_end(command).success());
         run.fleet.was_at(&point.told());
         run.injected(point.name);
-        behind(run, point, "", "").await;
+        behind(run, point, "", "", 0).await;
         let again = run.fleet.migrate_another(&name).await;
         assert!(run_to_its_end(again).success(), "the next migration ends");
         assert_eq!(run.fleet.tables_of(Some(&name)).await, run.fleet.tables_of(None).await, "the same tables");

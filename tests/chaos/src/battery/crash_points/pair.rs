@@ -3,12 +3,12 @@
 
 use serde_json::json;
 use switchboard_tests::agent::{Agent, AgentOptions};
-use switchboard_tests::harness::{customer, run_to_its_end, until};
+use switchboard_tests::harness::{customer, until};
 
 use super::left::{Promised, behind};
-use super::office::Office;
 use super::rounds;
 use super::table::{CONNECTOR, Left, Point};
+use crate::battery::office::Office;
 use crate::battery::{epoch, raised};
 use crate::run::Run;
 
@@ -35,9 +35,8 @@ pub async fn die(run: &mut Run) {
             deed(run, &mut office, point, &tag, n as i64).await;
         }
         run.fleet.died_at(dying, &point.told()).await;
-        run.injected(point.name);
         let holder = run.fleet.holder(dying);
-        promised.extend(behind(run, point, &holder, &tag).await);
+        promised.extend(behind(run, point, &holder, &tag, 0).await);
         match points.get(n + 2) {
             Some(next) => run.fleet.start_dying_connector(dying, &next.told()).await,
             None => run.fleet.start_connector(dying, &[]).await,
@@ -56,8 +55,8 @@ async fn deed(run: &mut Run, office: &mut Office, point: &Point, tag: &str, n: i
         "L5" => {
             let mut command = run.fleet.command();
             command.args(["handover", "support"]);
-            // Whoever is asked dies before it answers.
-            run_to_its_end(command);
+            // Whoever is asked dies; the command waits for whoever comes next.
+            tokio::task::spawn_blocking(move || command.output());
         }
         name if name.starts_with('P') => {
             for part in 0..2 {
@@ -139,7 +138,6 @@ pub async fn stop(run: &mut Run) {
         let now = raised(&run.fleet, held).await;
         run.fleet.thaw_at(armed, &point.told(), stopped);
         assert_ne!(run.fleet.paired().await, armed, "the thawed one stands by");
-        run.injected(point.name);
         run.witnessed(format!("stopped at {}, takeover: epoch {now}", point.name));
         // What it had claimed is written before its fence, late or not at all: the checker tells.
         run.stale_allowed += u64::from(matches!(point.left, Left::Reply { .. }));

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use switchboard_tests::file_client::FileClient;
 use switchboard_tests::harness::{customer, until};
 
-use super::left::behind;
-use super::office::Office;
+use super::left::{acknowledged, behind};
 use super::operator::{export, migrate};
 use super::rounds;
 use super::table::{CHATSERVER, FETCH, FILES, Left, Point, WEBHOOK};
+use crate::battery::office::Office;
 use crate::run::Run;
 
 /// Three chunks.
@@ -35,7 +35,7 @@ async fn connector(run: &mut Run, round: usize) -> usize {
     let points: Vec<&Point> = WEBHOOK.iter().chain(&FILES).chain(&FETCH).collect();
     run.fleet.connector(0).stop(15).await;
     for point in &points {
-        let told = point.told();
+        let (told, before) = (point.told(), acknowledged(run));
         run.fleet.start_dying_connector(0, &told).await;
         let tag = format!("{}-{round}", point.name.to_lowercase());
         match point.name {
@@ -67,9 +67,8 @@ async fn connector(run: &mut Run, round: usize) -> usize {
                 run.fleet.died_at(0, &told).await;
             }
         }
-        run.injected(point.name);
         let holder = run.fleet.holder(0);
-        behind(run, point, &holder, &tag).await;
+        behind(run, point, &holder, &tag, before).await;
     }
     run.fleet.start_connector(0, &[]).await;
     let server = run.fleet.public_base();
@@ -111,7 +110,7 @@ async fn chatserver(run: &mut Run, office: &mut Office, round: usize) -> usize {
                 let sending = office.agent.send(&chat, &tag, &text);
                 let (sent, ()) = tokio::join!(sending, async {
                     run.fleet.chatserver_died_at(0, &point.told()).await;
-                    behind(run, point, "", &tag).await;
+                    behind(run, point, "", &tag, 0).await;
                     // The agent asks again until somebody answers.
                     run.fleet.start_chatserver(0, &[]).await;
                 });
@@ -124,7 +123,7 @@ async fn chatserver(run: &mut Run, office: &mut Office, round: usize) -> usize {
             }
             _ => {
                 run.fleet.chatserver_died_at(0, &point.told()).await;
-                behind(run, point, "", &tag).await;
+                behind(run, point, "", &tag, 0).await;
             }
         }
         run.injected(point.name);

@@ -17,6 +17,8 @@ pub enum Left {
     Unacknowledged { stored: bool },
     /// Every update that was given out is acknowledged and stored.
     Acknowledged,
+    /// One more update is acknowledged, and stored; others may still come again.
+    Answered,
     /// A reply: how it is shown in the end, and how often it is applied at the platform.
     Reply { end: Part, applied: &'static [u64] },
     /// The lease: whether the dead one had raised it, and had opened its tenure.
@@ -57,7 +59,7 @@ pub const WEBHOOK: [Point; 7] = [
     point("W4", LOST),
     point("W5", KEPT),
     point("W6", KEPT),
-    point("W7", Left::Acknowledged),
+    point("W7", Left::Answered),
 ];
 
 /// The platform is polled, and replies are sent, by the active. The last ones are reached while another takes over.
@@ -67,7 +69,6 @@ pub const CONNECTOR: [Point; 18] = [
     point("P3", LOST),
     point("P4", KEPT),
     point("P5", Left::Acknowledged),
-    point("S1", reply(Part::Sent, &[1])),
     point("S2", reply(Part::Unconfirmed, &[0])),
     point("S3", reply(Part::Unconfirmed, &[0])),
     point("S4", reply(Part::Unconfirmed, &[0, 1])),
@@ -80,6 +81,8 @@ pub const CONNECTOR: [Point; 18] = [
     point("L3", Left::Lease { raised: true, opened: false }),
     point("L4", Left::Lease { raised: true, opened: true }),
     point("L5", Left::Lease { raised: true, opened: true }),
+    // Last: whoever comes next sends it, and must not die of that.
+    point("S1", reply(Part::Sent, &[1])),
 ];
 
 /// A customer's file is fetched.

@@ -46,6 +46,19 @@ impl Office {
         office
     }
 
+    /// Takes a chat that comes next.
+    pub async fn another(&self) -> String {
+        until("another chat", 20, async || {
+            let waiting: Vec<String> = self.agent.view().waiting().map(str::to_owned).collect();
+            for chat in waiting {
+                let _ = self.agent.take(&chat).await;
+            }
+            let own: Vec<String> = self.agent.view().own().map(str::to_owned).collect();
+            own.into_iter().find(|chat| !self.chats.contains(chat))
+        })
+        .await
+    }
+
     /// Its chats in turn: an unclear reply keeps its chat busy for a while.
     pub fn chat(&mut self) -> String {
         self.next += 1;
