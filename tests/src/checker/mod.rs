@@ -116,7 +116,7 @@ pub fn check(dir: &Path, expectations: &Expectations) -> Report {
     findings.push(one_sender);
     findings.extend(order::check(&run, &index, &parts, &excused, expectations, &mut figures));
     findings.extend(rate::check(&run, &excused, expectations, &mut figures));
-    findings.push(pauses::check(&run, &excused, &mut figures));
+    findings.push(pauses::check(&run, &permissions, &excused, &mut figures));
     findings.push(keys::check(&parts));
     findings.extend(leadership::check(&run, &index, &ledger, &faults, expectations, &mut figures));
     findings.extend(receipts::check(&run, &index, &parts));

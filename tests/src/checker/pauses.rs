@@ -9,12 +9,12 @@
 //!   to a call that names no chat can only mean the account;
 //! * over all epochs: a pause outlives the one who was told.
 //!
-//! Calls to other chats that were on their way when the account was told are exempt, and so are those that begin
-//! before the answer can have been read. A chat has one call at a time (OUT-9), so there nothing is exempt.
+//! Calls to other chats that were on their way when the account was told are exempt: those whose claim was made before it, and
+//! those that begin before the answer can have been read. A chat has one call at a time (OUT-9), so there nothing is exempt.
 
 use std::collections::BTreeMap;
 
-use super::claims::key;
+use super::claims::{Permission, Permissions, key};
 use super::figures::Figures;
 use super::lines::Call;
 use super::logs::Run;
@@ -34,7 +34,7 @@ struct Pause<'a> {
 }
 
 /// Decides OUT-11.
-pub fn check(run: &Run, excused: &Calls<'_>, figures: &mut Figures) -> Finding {
+pub fn check(run: &Run, permissions: &Permissions<'_>, excused: &Calls<'_>, figures: &mut Figures) -> Finding {
     let mut finding = Finding::new("OUT-11");
     let mut accounts: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in run.calls.iter().filter(|call| !excused.contains(&key(call))) {
@@ -46,7 +46,13 @@ pub fn check(run: &Run, excused: &Calls<'_>, figures: &mut Figures) -> Finding {
             let from = pause.told + if pause.chat.is_some() { 0 } else { ON_THE_WAY_NS };
             let concerns = |call: &&&Call| pause.chat.is_none() || call.chat.as_deref() == pause.chat;
             let inside = |call: &&&Call| from < call.t_first && call.t_first < pause.until;
-            let early: Vec<i64> = calls.iter().filter(concerns).filter(inside).map(|call| call.call).collect();
+            // Nobody takes a claim back: on a busy machine its call begins when it can.
+            let asked_for = |call: &&&Call| {
+                let claim = permissions.get(&key(call));
+                pause.chat.is_some() || !matches!(claim, Some(Permission::Claim(claim)) if claim.claimed < pause.told)
+            };
+            let early = calls.iter().filter(concerns).filter(inside).filter(asked_for);
+            let early: Vec<i64> = early.map(|call| call.call).collect();
             finding.check(early.is_empty(), || {
                 let what = pause.chat.map_or_else(|| account.to_owned(), |chat| format!("{account} chat {chat}"));
                 let (by, told, until) = (pause.by, pause.told, pause.until);

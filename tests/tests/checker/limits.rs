@@ -61,6 +61,8 @@ pub const LIMITS: &[Case] = &[
         },
         &[],
     ),
+    ("both were told to wait, a call claimed before began late", |run| told_between_claim_and_call(run, 0), &[]),
+    ("both were told to wait, a call was claimed after that", |run| told_between_claim_and_call(run, 600), &["OUT-11"]),
     (
         "a call that names no chat was told to wait",
         |run| told_another(run, 100, json!({"retry_after": 10, "chat": null, "method": "getMe"})),
@@ -204,6 +206,20 @@ fn told(run: &mut Lines, change: Value) {
 /// A call to another chat is told to wait, so many ms after `a10`'s.
 fn told_another(run: &mut Lines, after_ms: i64, change: Value) {
     call_beside(run, 998, "777", after_ms, change);
+}
+
+/// Two other chats are told to wait right before `a4` is called, `a4`'s call begins 200 ms later than it did; its claim was made
+/// before both, or with `earlier` they were told so many ms before.
+fn told_between_claim_and_call(run: &mut Lines, earlier: i64) {
+    let at = run.like("mock", &call("a4"))[0]["t_first"].as_i64().unwrap();
+    for (number, chat) in [(995, "777"), (996, "888")] {
+        let told = at - earlier * MS;
+        let wait = json!({"call": number, "chat": chat, "tag": "zz", "t_first": told - 2, "t_last": told - 1, "t_reply": told,
+                          "reply": "429", "retry_after": 2, "applied": false});
+        run.repeat("mock", json!({"ev": "call", "tag": "a4", "call": first_a4(run)}), wait);
+    }
+    let late = at + 200 * MS;
+    run.set("mock", call("a4"), json!({"t_first": late, "t_last": late + 1, "t_reply": late + 2}));
 }
 
 /// A call to a third chat, so many ms after `a10`'s was told to wait.
