@@ -1,4 +1,5 @@
 -- Updates into inbox and pending, as a connector stores a batch of webhooks: :batch messages of 110 bytes, 600 raw.
+\set account 1
 -- inputs
 SELECT array_agg('m:' || chat || ':' || nr ORDER BY n)::text AS keys, array_agg(chat::text ORDER BY n)::text AS chat_keys,
        array_agg(1 ORDER BY n)::text AS kinds, array_agg(rpad('message ' || nr, 110, '.') ORDER BY n)::text AS bodies,
@@ -22,6 +23,5 @@ f AS (INSERT INTO file (account_id, id, inbound, kind, name, mime, size_bytes, d
              a(id, key, kind, name, mime, size, ref)
         JOIN i ON i.dedupe_key = a.key JOIN r ON r.key = a.key RETURNING 1)
 SELECT (SELECT count(*) FROM i) AS new, (SELECT count(*) FROM p) AS pending, (SELECT count(*) FROM f) AS files;
-SELECT pg_logical_emit_message(true, 'switchboard', '');
 COMMIT;
 \endpipeline

@@ -3,7 +3,7 @@
 SELECT c.id AS chat, c.agent_id AS agent, 'floor-' || nextval('floor_update') AS client_key, g.feed_id AS feed,
        rpad('answer', 110, '.') AS body, array[rpad('answer', 110, '.')]::text AS part_bodies,
        sha256(rpad('answer', 110, '.')::bytea)::text AS hash
-  FROM chat c JOIN agent g ON g.id = c.agent_id WHERE c.platform_key = (700100000 + (random() * 999)::int)::text \gset
+  FROM chat c JOIN agent g ON g.id = c.agent_id WHERE c.platform_key = (SELECT (700100000 + (random() * 999)::int)::text) \gset
 BEGIN;
 WITH c AS MATERIALIZED (
   SELECT c.account_id, c.id, c.platform_key, c.last_seq, c.last_in_seq, c.state, c.interaction_id, c.agent_id, c.queue_id,

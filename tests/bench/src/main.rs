@@ -9,6 +9,7 @@ mod drawing;
 mod figures;
 mod floor;
 mod load;
+mod processor;
 mod report;
 mod rows;
 mod stage;

@@ -6,7 +6,7 @@ pub mod pgbench;
 pub mod script;
 pub mod wake;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -63,7 +63,7 @@ pub fn median_ms(mut times: Vec<Duration>) -> f64 {
 
 /// One message through intake, drain and one reader, one after another: the time of each of `count`.
 pub async fn chain(url: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
-    let mut intake = Bare::open(url, INTAKE.1, &[("batch", "1"), ("account", "1")]).await?;
+    let mut intake = Bare::open(url, INTAKE.1, &[("batch", "1")]).await?;
     let mut drain = Bare::open(url, DRAIN.1, &[]).await?;
     let reader = bare::connect(url).await?;
     let feeds = reader.query("SELECT id, last_seq FROM feed WHERE name LIKE 'agent:%' ORDER BY id", &[]).await?;
@@ -106,7 +106,7 @@ pub async fn most_a_second(url: &str, span: Duration) -> anyhow::Result<f64> {
     /// The intake waits for the drain beyond so many.
     const AHEAD: u64 = 1_000;
     let (stored, drained) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let mut intake = Bare::open(url, INTAKE.1, &[("batch", "100"), ("account", "1")]).await?;
+    let mut intake = Bare::open(url, INTAKE.1, &[("batch", "100")]).await?;
     let mut drain = Bare::open(url, DRAIN.1, &[]).await?;
     intake.maker = Some(updates(100));
     let begun = Instant::now();
@@ -191,9 +191,7 @@ pub async fn over_pgbench(
     folder: &std::path::Path,
 ) -> anyhow::Result<(f64, f64)> {
     let size = batch.to_string();
-    let variables: HashMap<&str, &str> = [("batch", size.as_str()), ("account", "1")].into();
-    let variables: Vec<(&str, &str)> = variables.into_iter().collect();
-    let mut ours = Bare::open(url, file.1, &variables).await?;
+    let mut ours = Bare::open(url, file.1, &[("batch", &size)]).await?;
     ours.times(passes / 10 + 1).await?;
     let times = ours.times(passes).await?;
     let mean = times.iter().sum::<Duration>() / times.len() as u32;

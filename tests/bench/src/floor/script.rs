@@ -89,7 +89,7 @@ fn numbered(sql: &str) -> (String, Vec<String>) {
         let colons = rest.len() - rest.trim_start_matches(':').len();
         let after = &rest[colons..];
         let length = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-        if colons > 1 || length == 0 {
+        if colons > 1 || length == 0 || after.starts_with(|c: char| c.is_ascii_digit()) {
             out.push_str(&rest[..colons]);
             rest = after;
             continue;
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_file_is_read_as_pgbench_reads_it() {
         let text = "-- about\n\\set n :m + 1\n-- inputs\nSELECT 1 AS one,\n 2::text AS two \\gset x_\n\
-                    \\startpipeline\nBEGIN;\nINSERT INTO t VALUES (:a::int, ':b', :a);\n\\endpipeline\n";
+                    \\startpipeline\nBEGIN;\nINSERT INTO t VALUES (:a::int, ':1', :a);\n\\endpipeline\n";
         let statement = |sql: &str, names: &[&str], gset: Option<&str>, inputs| {
             let names = names.iter().map(ToString::to_string).collect();
             Command::Statement(Statement { sql: sql.to_owned(), names, gset: gset.map(str::to_owned), inputs })
@@ -126,7 +126,7 @@ mod tests {
             statement("SELECT 1 AS one,\n 2::text AS two", &[], Some("x_"), true),
             Command::StartPipeline,
             statement("BEGIN", &[], None, false),
-            statement("INSERT INTO t VALUES ($1::int, '$2', $1)", &["a", "b"], None, false),
+            statement("INSERT INTO t VALUES ($1::int, ':1', $1)", &["a"], None, false),
             Command::EndPipeline,
         ];
         assert_eq!(parse(text).unwrap(), want);
@@ -170,7 +170,7 @@ mod tests {
         for (file, text) in FILES {
             for command in parse(text).unwrap() {
                 let Command::Statement(Statement { sql, inputs: false, .. }) = command else { continue };
-                let plain = ["BEGIN", "COMMIT", "SELECT pg_logical_emit_message(true, 'switchboard', '')"];
+                let plain = ["BEGIN", "COMMIT"];
                 if plain.contains(&sql.as_str()) || !file.path_of_the_product() {
                     continue;
                 }

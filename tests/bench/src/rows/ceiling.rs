@@ -27,13 +27,17 @@ async fn one(
     let span = Duration::from_secs(asked.pick(3, 8));
     floor::most_a_second(&stage.floor, span / 4).await?;
     load.send(0.0, asked.pick(1.0, 3.0), 128).await?;
-    let (mut rates, mut bares, mut plains) = (vec![], vec![], vec![]);
+    let (mut rates, mut bares, mut plains, mut costs) = (vec![], vec![], vec![], vec![]);
     for _ in 0..asked.pick(3, 7) {
         plains.push(floor::plain_rows_a_second(&stage.floor, span / 4).await?);
         bares.push(floor::most_a_second(&stage.floor, span).await?);
         let told = load.send(0.0, span.as_secs_f64(), 128).await?;
         rates.push(told["a_second"].as_f64().unwrap_or(f64::NAN));
+        costs.push(load.cost.values().sum::<f64>());
     }
+    report.add(
+        Metric::new(&format!("{name}_processor"), costs, "us").note("processor time of a message, all components"),
+    );
     let bare = Metric::new(&format!("{name}_bare_loop"), bares.clone(), "msg/s").over(&bares, &plains);
     report.add(bare.goal(Better::Higher, 0.14).note("floor = plain inserts, 100 a commit"));
     let most = Metric::new(&format!("{name}_most"), rates.clone(), "msg/s").over(&rates, &bares);

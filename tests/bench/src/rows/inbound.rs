@@ -1,5 +1,6 @@
 //! Webhook received → agent's frame.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use switchboard_tests::harness::FleetOptions;
 use crate::drawing::{Point, draw};
 use crate::figures::Runs;
 use crate::load;
+use crate::processor;
 use crate::report::{Better, Metric, Report};
 use crate::stage::{self, Stage};
 use crate::{Asked, floor};
@@ -23,6 +25,7 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
     // Caches, plans, statistics, the allocator's heaps: not what a long-running system has in front of it.
     load.send(RATE, asked.pick(2.0, 5.0), 16).await?;
     let (mut p50s, mut p99s, mut acks, mut floors, mut strict) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut costs: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
     for _ in 0..asked.pick(3, 7) {
         let (chain, wake) = floor_ms(&stage, asked.pick(500, 2000)).await?;
         let told = load.send(RATE, asked.pick(4.0, 15.0), 16).await?;
@@ -31,6 +34,13 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
         acks.push(ms(&told, "ack_ms", "p50"));
         floors.push(chain + wake);
         strict.push((chain, wake));
+        for (component, us) in &load.cost {
+            costs.entry(*component).or_default().push(*us);
+        }
+    }
+    for (component, costs) in costs {
+        let name = format!("inbound_processor_{component}");
+        report.add(Metric::new(&name, costs, "us").note("processor time of a message"));
     }
     let parts = (
         strict.iter().map(|(chain, _)| *chain).collect::<Runs>(),
@@ -81,9 +91,7 @@ async fn floors_are_pgbenchs(asked: &Asked, report: &mut Report, stage: &Stage) 
         for _ in 0..asked.pick(1, 3) {
             if file == floor::DRAIN {
                 // Both drain full batches: enough for ours, its warm-up, and pgbench.
-                let mut intake =
-                    floor::bare::Bare::open(&stage.floor, floor::INTAKE.1, &[("batch", "100"), ("account", "1")])
-                        .await?;
+                let mut intake = floor::bare::Bare::open(&stage.floor, floor::INTAKE.1, &[("batch", "100")]).await?;
                 intake.times(passes * 2 + passes / 10 + 5).await?;
             }
             let (loop_ms, pgbench_ms) = floor::over_pgbench(&stage.floor, file, batch, passes, &folder).await?;
@@ -115,12 +123,14 @@ pub struct Webhooks<'a> {
     stage: &'a Stage,
     agents: Value,
     first: u64,
+    /// Microseconds of processor time of each component for each message of the last load.
+    pub cost: BTreeMap<&'static str, f64>,
 }
 
 impl<'a> Webhooks<'a> {
     /// Its agents look on.
     pub async fn new(stage: &'a Stage) -> anyhow::Result<Self> {
-        Ok(Self { stage, agents: stage.agents().await?, first: 1_000_000 })
+        Ok(Self { stage, agents: stage.agents().await?, first: 1_000_000, cost: BTreeMap::new() })
     }
 
     /// So many a second for so long (0: as many as are taken in), each by the next free of `connections`. Fails when a message
@@ -133,7 +143,10 @@ impl<'a> Webhooks<'a> {
             "seconds": seconds, "warm_s": 1.0, "connections": connections, "chats": stage::CHATS, "first": self.first,
             "agents": self.agents,
         });
+        let before = processor::spent(&self.stage.fleet.dir);
         let told = load::ask("load", &order).await?;
+        let sent = told["sent"].as_f64().unwrap_or_default();
+        self.cost = processor::each(&before, &processor::spent(&self.stage.fleet.dir), sent);
         self.first += told["sent"].as_u64().unwrap_or_default() + 1_000_000;
         anyhow::ensure!(told["missing"] == 0 && told["sent"] != 0, "not every message was shown: {told}");
         self.stage.rest().await;

@@ -22,7 +22,7 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
     let token = fleet.operate(&["token", "--service", "bench", "--scope", "loader", "--ttl", "12h"]);
     let database = floor::bare::connect(&fleet.postgres.url()).await?;
     database.batch_execute("SET enable_seqscan = on; SET plan_cache_mode = auto; SET synchronous_commit = off").await?;
-    let (few, many) = asked.pick((1_000, 50_000), (5_000, 500_000));
+    let (few, many) = asked.pick((5_000, 50_000), (5_000, 500_000));
     fill(&database, 1, few).await?;
     let small = Pages::read(&fleet, &token, asked.pick(200, 500)).await?;
     fill(&database, few + 1, many).await?;
@@ -90,13 +90,14 @@ impl Pages {
             anyhow::Ok((begun.elapsed().as_nanos() as u64, body))
         };
         let listed = async |period: &str| {
-            let (mut times, mut cursor) = (Vec::new(), String::new());
+            let (mut times, mut cursor, mut items) = (Vec::new(), String::new(), 0);
             while times.len() < pages + 20 {
                 let (time, body) = get(format!("/v1/chats?{period}{cursor}")).await?;
-                anyhow::ensure!(body["items"].as_array().is_some_and(|items| !items.is_empty()), "an empty page");
+                items += body["items"].as_array().map_or(0, Vec::len);
                 cursor = body["next_cursor"].as_str().map(|next| format!("&cursor={next}")).unwrap_or_default();
                 times.push(time);
             }
+            anyhow::ensure!(items > times.len() * 20, "{items} chats on {} pages", times.len());
             anyhow::Ok(times)
         };
         let (day, month) = (listed(DAY).await?, listed(MONTH).await?);

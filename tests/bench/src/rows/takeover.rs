@@ -27,8 +27,10 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
         let before = epoch(&fleet).await?;
         let wall = chrono::Utc::now();
         fleet.kill_connector(active);
-        let sql =
-            format!("SELECT (extract(epoch FROM opened_at) * 1e6)::bigint FROM tenure WHERE epoch = {}", before + 1);
+        let sql = format!(
+            "SELECT (extract(epoch FROM opened_at) * 1e6)::bigint FROM tenure WHERE opened_at IS NOT NULL AND epoch = {}",
+            before + 1
+        );
         let opened = until("the standby to open", 60, async || fleet.onlooker.number(&sql).await).await;
         killed.push((opened - wall.timestamp_micros()) as f64 / 1000.0);
         tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -44,7 +46,7 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
         fleet.operate(&["handover", "support"]);
         let sql = format!(
             "SELECT (extract(epoch FROM n.opened_at - o.released_at) * 1e6)::bigint FROM tenure o JOIN tenure n USING (account_id)
-              WHERE o.epoch = {before} AND n.epoch = {}",
+              WHERE n.opened_at IS NOT NULL AND o.epoch = {before} AND n.epoch = {}",
             before + 1
         );
         let gap = until("the gap of a handover", 30, async || fleet.onlooker.number(&sql).await).await;
