@@ -142,18 +142,6 @@ async fn a_file_whose_message_was_put_aside_is_told_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_there_before_its_chat_is_told_in_it() {
-    let f = Fixture::new(1).await;
-    f.store(vec![with_files("c1", 1, &["A"])]).await;
-    let due = f.due().await.unwrap();
-    f.bytes(&due, 0, &["quick"]).await;
-    assert!(f.ready(&due, 5, 1).await);
-    let drained = drain(&f.database).await;
-    assert_eq!((drained.entries, drained.quarantined), (3, 0), "opened, the message, its file");
-    f.finish().await;
-}
-
-#[tokio::test]
 async fn what_was_put_off_waits_and_what_an_ended_tenure_held_does_not() {
     let f = Fixture::new(1).await;
     f.store(vec![with_files("c1", 1, &["A"]), with_files("c2", 1, &["B"])]).await;
