@@ -52,6 +52,8 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn read(line: &str) -> Result<Arguments, String> {

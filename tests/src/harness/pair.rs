@@ -52,6 +52,16 @@ impl Fleet {
         self.connectors[number] = Some(Process::start(&format!("connector-{number}"), &self.dir, command));
     }
 
+    /// Makes that one of two the active that dies, or stops, at `point`; returns which it is.
+    pub async fn arm_active(&mut self, point: &str, how: &str) -> usize {
+        let armed = 1 - self.paired().await;
+        self.arm_connector(armed, point, how).await;
+        self.paired().await;
+        self.operate(&["handover", ACCOUNT]);
+        until("the armed one to be active", 20, async || (self.active_now().await == Some(armed)).then_some(())).await;
+        armed
+    }
+
     /// Ends a connector in order and starts it again such that it dies, or with `stop` freezes itself, at a point
     /// (`NAME:N`).
     pub async fn arm_connector(&mut self, number: usize, point: &str, how: &str) {

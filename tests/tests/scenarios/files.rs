@@ -8,7 +8,6 @@ use switchboard_tests::agent::{Agent, Decision, View};
 use switchboard_tests::file_client::FileClient;
 use switchboard_tests::harness::{ALL, Fleet, FleetOptions, customer, picture, until};
 
-use crate::freezes::armed_active;
 use crate::taken_chat;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -150,7 +149,7 @@ async fn an_upload_that_breaks_off_is_unconfirmed() {
     let bases = fleet.connector_bases();
     for (number, how) in [(1, "kill"), (2, "stop")] {
         // Of eight chunks and an end, the fourth is not handed over any more.
-        let armed = armed_active(&mut fleet, "S4:3", how).await;
+        let armed = fleet.arm_active("S4:3", how).await;
         let film = bytes(number, 2_000_000);
         let key = format!("broken-{how}");
         let sent = talk.send(&bases[armed], &key, "film.bin", "video/mp4", &film).await;

@@ -42,6 +42,8 @@ fn of_report(report: &str, commands: &[Command]) -> anyhow::Result<Duration> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

@@ -108,6 +108,8 @@ fn numbered(sql: &str) -> (String, Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use switchboard_common::store::testkit::hot_statements;
 
     use super::super::FILES;

@@ -152,8 +152,8 @@ async fn herd(run: &mut Run) {
         for number in 0..2 {
             fleet.chatserver(number).kill();
         }
-        for number in 0..2 {
-            proxy_misses(fleet, &format!("chatservers/s{number}"), missed[number]).await;
+        for (number, missed) in missed.into_iter().enumerate() {
+            proxy_misses(fleet, &format!("chatservers/s{number}"), missed).await;
         }
         for number in 0..2 {
             fleet.start_chatserver(number, &[]).await;

@@ -31,7 +31,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         id: "F24",
         name: "deadlocks",
-        about: "another locks chats in the opposite order: whoever is the victim tries again",
+        about: "another locks feeds in the opposite order: whoever is the victim tries again",
         quick: false,
         options: by_webhook,
         load: usual,
@@ -114,15 +114,15 @@ async fn deadlocks(run: &mut Run) {
         let other: Client = connect(&fleet.postgres.url()).await.expect("the database answers");
         // We find the circle first, or they do.
         other.batch_execute("SET deadlock_timeout = '300ms'; BEGIN").await.expect("a transaction");
-        // In the opposite order, and slowly enough to meet a drain.
-        let chats = other.query("SELECT id FROM chat ORDER BY id DESC LIMIT 60", &[]).await.expect("rows");
-        for row in chats {
-            let lock = format!("SELECT 1 FROM chat WHERE id = {} FOR UPDATE", row.get::<_, i64>(0));
+        // Drains skip chats that others hold, but wait for feeds, lowest first: we hold the highest until some wait for it.
+        let feeds = other.query("SELECT id FROM feed ORDER BY id DESC", &[]).await.expect("rows");
+        for row in feeds {
+            let lock = format!("SELECT 1 FROM feed WHERE id = {} FOR UPDATE", row.get::<_, i32>(0));
             if let Err(error) = other.batch_execute(&lock).await {
                 ours += usize::from(error.code().is_some_and(|code| code.code() == "40P01"));
                 break;
             }
-            lasting(3).await;
+            lasting(200).await;
         }
     }
     let fleet = &mut run.fleet;

@@ -1,5 +1,7 @@
 //! An agent with chats of its own, beside the desks.
 
+use std::sync::Arc;
+
 use switchboard_tests::agent::{Agent, AgentOptions};
 use switchboard_tests::harness::{customer, until};
 
@@ -9,7 +11,7 @@ use crate::run::Run;
 const FIRST: usize = 5_000;
 
 pub struct Office {
-    pub agent: Agent,
+    pub agent: Arc<Agent>,
     chats: Vec<String>,
     next: usize,
 }
@@ -19,7 +21,8 @@ impl Office {
     pub async fn open(run: &mut Run, name: &str, servers: Vec<String>, count: usize) -> Self {
         let token = run.fleet.operate(&["token", "--agent", name]);
         let servers = if servers.is_empty() { run.fleet.websockets() } else { servers };
-        let agent = Agent::spawn(AgentOptions::new(name, &token, servers, run.fleet.agents_log.clone()));
+        let agent = Arc::new(Agent::spawn(AgentOptions::new(name, &token, servers, run.fleet.agents_log.clone())));
+        run.guests.push(agent.clone());
         let mut office = Self { agent, chats: Vec::new(), next: 0 };
         for n in 0.. {
             if office.agent.view().own().count() >= count {

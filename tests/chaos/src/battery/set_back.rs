@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::Value;
 use switchboard_tests::agent::Agent;
-use switchboard_tests::harness::{Database, Fleet, FleetOptions, lasting, until};
+use switchboard_tests::harness::{Database, Fleet, FleetOptions, connect, lasting, until};
 use switchboard_tests::observer::boottime_ns;
 
 use super::{Scenario, usual, world};
@@ -82,16 +81,22 @@ async fn lossy_failover(run: &mut Run) {
     let fleet = &mut run.fleet;
     queue(fleet, &agent, &chats, "held", HELD).await;
     let primary = fleet.patroni().primary().await;
-    // What the standby has by now is all that it will ever have.
     caught_up(fleet).await;
-    fleet.patroni().signal_postgres(1 - primary, Signal::STOP);
+    // What the standby has by now is all that it will ever have. Frozen it would still find the rest in its kernel's buffers.
+    let direct = fleet.patroni().direct(primary);
+    let master = connect(&direct).await.expect("the primary answers");
+    master.batch_execute("ALTER ROLE replicator NOLOGIN").await.expect("a superuser may");
+    caught_up(fleet).await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication";
+    master.query_one(end, &[]).await.expect("a superuser may");
     send(fleet, &agent, &chats).await;
     let begun = boottime_ns();
     fleet.patroni().kill_host(primary);
-    fleet.patroni().signal_postgres(1 - primary, Signal::CONT);
     fleet.patroni().replaced(primary).await;
     fleet.fault("kill", "postgres", begun);
     held(run, &agent, begun).await;
+    let master = connect(&run.fleet.postgres.url()).await.expect("the database answers");
+    master.batch_execute("ALTER ROLE replicator LOGIN").await.expect("a superuser may");
     run.fleet.patroni().begin_host(primary);
     run.fleet.patroni().whole(false).await;
 }

@@ -1,6 +1,8 @@
 //! Poller, sender and takeover: two connectors die in turn. While one lies dead, the other is armed with the next point, and
 //! becomes the active one, or dies on its way there.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use switchboard_tests::agent::{Agent, AgentOptions};
 use switchboard_tests::harness::{customer, until};
@@ -92,7 +94,7 @@ async fn to_a_group_that_moved(run: &mut Run, tag: &str, n: i64) {
     };
     let found = async || fleet.onlooker.text(&sql("c.id::text")).await;
     let chat = until("the group's chat", 20, found).await;
-    let eager = fleet.agent("anna", n as u64);
+    let eager = Arc::new(fleet.agent("anna", n as u64));
     let name = until("the group's chat to be taken", 20, async || {
         if eager.view().waiting().any(|waiting| waiting == chat) {
             let _ = eager.take(&chat).await;
@@ -106,9 +108,10 @@ async fn to_a_group_that_moved(run: &mut Run, tag: &str, n: i64) {
         fleet.websockets(),
         fleet.agents_log.clone(),
     );
-    let agent = Agent::spawn(options);
+    let agent = Arc::new(Agent::spawn(options));
     fleet.platform.order("migrate", json!({"chat": group, "to": to, "from": customer(6_000)})).await;
     run.more_in += 1;
+    run.guests.extend([eager, agent.clone()]);
     send(run, &agent, &chat, tag).await;
 }
 

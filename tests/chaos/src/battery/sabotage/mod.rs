@@ -5,9 +5,9 @@ mod one;
 mod pair;
 mod zookeeper;
 
-use switchboard_tests::harness::{FleetOptions, Load, until};
+use switchboard_tests::harness::{FleetOptions, Load};
 
-use super::{Scenario, epoch, postgres, raised};
+use super::{Scenario, postgres};
 use crate::run::{Run, Tier};
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -93,19 +93,6 @@ fn cut_off() -> FleetOptions {
 /// Next to nothing: each case is about its own messages.
 fn quiet(_: Tier) -> Load {
     Load { chats: 3, messages: 3, pause_ms: 3000, replies: 0, reply_each: 1, file_each: 0, seed: 0 }
-}
-
-/// Kills or stops the active at a point from now on; returns which of the two it is.
-async fn arm_active(run: &mut Run, point: &str, how: &str) -> usize {
-    let fleet = &mut run.fleet;
-    let armed = 1 - fleet.paired().await;
-    fleet.arm_connector(armed, point, how).await;
-    fleet.paired().await;
-    let before = epoch(fleet).await;
-    fleet.operate(&["handover", "support"]);
-    raised(fleet, before).await;
-    until("the armed one to be active", 20, async || (fleet.active_now().await == Some(armed)).then_some(())).await;
-    armed
 }
 
 async fn unwritten(run: &mut Run) {

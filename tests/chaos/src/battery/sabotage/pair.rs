@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use switchboard_tests::agent::{Decision, View};
 use switchboard_tests::harness::{customer, lasting, until};
 
-use super::arm_active;
 use crate::battery::office::Office;
 use crate::battery::{epoch, raised};
 use crate::run::Run;
@@ -29,7 +28,7 @@ pub async fn break_it(run: &mut Run) {
 
 /// Killed with a batch given out and not committed.
 async fn acknowledged_before_the_commit(run: &mut Run) {
-    let armed = arm_active(run, "P3:1", "kill").await;
+    let armed = run.fleet.arm_active("P3:1", "kill").await;
     run.fleet.platform.message(customer(FIRST), "hello [[p3]]").await;
     run.more_in += 1;
     run.fleet.died_at(armed, "P3:1").await;
@@ -67,7 +66,7 @@ async fn never_answered(run: &mut Run, office: &mut Office) {
 async fn stopped_before_the_claim(run: &mut Run, office: &mut Office) {
     // Without the bug there is nothing between the check and the claim: it stops before both.
     let point = if run.sabotaged { "S0:1" } else { "S1:1" };
-    let armed = arm_active(run, point, "stop").await;
+    let armed = run.fleet.arm_active(point, "stop").await;
     let wait = json!({"method": "sendMessage", "mode": "429", "retry_after": 4});
     run.fleet.platform.order("fault", wait).await;
     let told = async |run: &Run| run.fleet.platform.state().await["calls"]["by_reply"]["429"].as_u64().unwrap_or(0);
@@ -89,7 +88,7 @@ async fn stopped_before_the_claim(run: &mut Run, office: &mut Office) {
 
 /// The answer of the platform is recorded after a person has decided without it.
 async fn evidence_after_the_decision(run: &mut Run, office: &mut Office) {
-    let armed = arm_active(run, "S6:1", "stop").await;
+    let armed = run.fleet.arm_active("S6:1", "stop").await;
     let before = epoch(&run.fleet).await;
     let (chat, seq) = answer(run, office, "late").await;
     let stopped = run.fleet.stopped_at(armed, "S6:1").await;
@@ -146,7 +145,7 @@ async fn handed_over_with_a_full_window(run: &mut Run, office: &mut Office) {
 /// The connector dies between its commit and the ring, and nothing else happens.
 async fn never_rung(run: &mut Run, office: &Office) {
     run.settle().await;
-    let armed = arm_active(run, "W5:1", "kill").await;
+    let armed = run.fleet.arm_active("W5:1", "kill").await;
     run.fleet.platform.message(customer(FIRST), "is anybody there? [[w5]]").await;
     run.more_in += 1;
     run.fleet.died_at(armed, "W5:1").await;
