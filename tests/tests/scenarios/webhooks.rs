@@ -92,18 +92,6 @@ async fn brought_while_the_database_is_away(fleet: &mut Fleet) -> Option<i64> {
     answer
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn answering_before_the_commit_is_caught() {
-    let sabotage = Some("ack_before_commit");
-    let mut fleet =
-        Fleet::start(FleetOptions { webhook: true, sabotage, ..FleetOptions::new("webhook-sabotage") }).await;
-    registered(&fleet, &Fleet::webhook_at(&fleet.public_base())).await;
-    assert_eq!(brought_while_the_database_is_away(&mut fleet).await, Some(200));
-    fleet.rest(&[], 30).await;
-    let red = fleet.verdict(&fleet.expectations().require(&["IN-1", "IN-5"])).await.red();
-    assert!(red.contains(&"IN-1"), "acknowledged and lost, and the checker says {red:?}");
-}
-
 /// Waits until an agent was shown so many messages of customers.
 pub async fn shown(agent: &Agent, count: usize) {
     let all = |view: &View| view.customer_messages(0).count() >= count;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::files::{File, none, rust};
+use crate::files::{File, get, none, rust};
 use crate::imports::code;
 
 /// Points by process: webhook, poller, media, sender, leader, chatserver, loader, files, an operator's command.
@@ -14,6 +14,9 @@ const ABSENT: &[(&str, &str)] = &[("A1", "nothing erases a customer")];
 
 /// Further places, where a known bug must be caught in the act.
 const OF_BUGS: &[&str] = &["S0", "C0"];
+
+/// What the battery knows of them.
+const TABLE: &str = "tests/chaos/src/battery/crash_points/table.rs";
 
 /// What reaches a point.
 const REACHED_BY: &[&str] = &["point(\"", "during(\""];
@@ -57,4 +60,12 @@ fn each_crash_point_is_one_place_in_the_product() {
         .map(|(name, at)| format!("{name}: {}", at.join(", ")))
         .collect();
     none(&unknown, "name them in tests/tests/tidy/points.rs and in the battery's table");
+}
+
+#[test]
+fn the_battery_dies_at_each_crash_point() {
+    let text = get(TABLE).text();
+    let rows = |name: &str| ["point(\"", "name: \""].map(|begin| text.matches(&format!("{begin}{name}\"")).count());
+    let wrong: Vec<String> = demanded().filter(|name| rows(name).iter().sum::<usize>() != 1).collect();
+    none(&wrong, &format!("each has one row in {TABLE}: what the dead process leaves behind"));
 }

@@ -13,7 +13,7 @@ const ENTRIES: &str = "
 WITH r AS MATERIALIZED (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::bigint[]) WITH ORDINALITY u(f, a, c, s, n)),
 uf AS (SELECT * FROM unnest($5::int[], $6::bigint[]) x(id, base))
 INSERT INTO feed_entry (feed_id, seq, account_id, chat_id, chat_seq, at)
-SELECT r.f, uf.base + row_number() OVER (PARTITION BY r.f ORDER BY r.n), r.a, r.c, r.s, clock_timestamp()
+SELECT r.f, uf.base + row_number() OVER (PARTITION BY r.f ORDER BY r.n), r.a, r.c, r.s, current_setting('switchboard.at')::timestamptz
   FROM r JOIN uf ON uf.id = r.f ORDER BY r.n";
 
 /// Each feed with the number before its next.

@@ -144,6 +144,7 @@ async fn rolling_restart(run: &mut Run) {
             assert!(run.fleet.chatserver(number).stop(20).await.success());
             super::proxy_misses(&run.fleet, &server, missed).await;
             run.fleet.start_chatserver(number, &[]).await;
+            super::proxy_finds(&run.fleet, &server).await;
             run.injected("SIGTERM of a chatserver");
             run.witnessed(format!("HAProxy missed {server}"));
         }

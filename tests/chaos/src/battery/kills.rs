@@ -3,7 +3,9 @@
 use switchboard_tests::harness::{Fleet, FleetOptions, SESSION_TIMEOUT_MS as T, until};
 use switchboard_tests::observer::boottime_ns;
 
-use super::{Scenario, by_webhook, comes_in, epoch, goes_on, led_by_another, proxy_misses, raised, usual, world};
+use super::{
+    Scenario, by_webhook, comes_in, epoch, goes_on, led_by_another, proxy_finds, proxy_misses, raised, usual, world,
+};
 use crate::observed::deliveries;
 use crate::run::Run;
 
@@ -166,6 +168,7 @@ async fn kill_standby(run: &mut Run) {
         goes_on(fleet, 10).await;
         proxy_misses(fleet, &server, missed).await;
         fleet.start_connector(standby, &[]).await;
+        proxy_finds(fleet, &server).await;
         run.witnessed(format!("HAProxy: {server} is DOWN"));
     }
     run.fleet.paired().await;
@@ -190,6 +193,7 @@ async fn kill_chatservers(run: &mut Run) {
                 fleet.fault("kill", &format!("chatserver:cs{number}"), begun);
             }
         }
+        proxy_finds(&run.fleet, &server).await;
         run.witnessed(format!("HAProxy: {server} is DOWN"));
     }
     run.expected.max_unconfirmed = Some(0);

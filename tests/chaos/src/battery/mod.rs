@@ -116,6 +116,16 @@ pub async fn proxy_misses(fleet: &Fleet, server: &str, before: usize) {
     until("the proxy to miss a server", 30, async || (fleet.proxy_missed(server) > before).then_some(())).await;
 }
 
+/// Waits until the proxy believes in a server again: before that it cannot miss it a second time.
+pub async fn proxy_finds(fleet: &Fleet, server: &str) {
+    let (path, word) = (fleet.dir.join("haproxy.log"), format!("Server {server} is "));
+    until("the proxy to find a server", 30, async || {
+        let log = std::fs::read_to_string(&path).ok()?;
+        log.lines().rev().find(|line| line.contains(&word))?.contains("is UP").then_some(())
+    })
+    .await;
+}
+
 /// Waits until ZooKeeper's servers are led by another than `old`; returns which.
 pub async fn led_by_another(fleet: &Fleet, old: usize) -> usize {
     until("another leader", 30, async || {

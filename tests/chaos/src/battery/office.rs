@@ -1,6 +1,7 @@
 //! An agent with chats of its own, beside the desks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard_tests::agent::{Agent, AgentOptions};
 use switchboard_tests::harness::{customer, until};
@@ -23,6 +24,8 @@ impl Office {
         let servers = if servers.is_empty() { run.fleet.websockets() } else { servers };
         let agent = Arc::new(Agent::spawn(AgentOptions::new(name, &token, servers, run.fleet.agents_log.clone())));
         run.guests.push(agent.clone());
+        let open = agent.wait_until("a session", Duration::from_secs(20), |view| view.resyncs > 0).await;
+        open.unwrap_or_else(|error| panic!("{error}"));
         let mut office = Self { agent, chats: Vec::new(), next: 0 };
         for n in 0.. {
             if office.agent.view().own().count() >= count {
