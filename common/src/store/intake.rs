@@ -90,17 +90,20 @@ impl Database {
                 Some(to) => Some((connection.prepare_cached(MOVE_CURSOR).await?, to)),
                 None => None,
             };
-            let transaction = Work::open(connection).await?;
             point("W3");
-            let client = transaction.client();
             let mut stored = Stored::default();
-            if !rows.keys.is_empty() {
-                let statement = client.prepare_cached(STORE).await?;
-                let row = client.query_one(&statement, &rows.values(&account.0)).await?;
+            let transaction = if rows.keys.is_empty() {
+                Work::open(connection).await?
+            } else {
+                let statement = connection.prepare_cached(STORE).await?;
+                let (transaction, told) = Work::begin(connection, &statement, &rows.values(&account.0)).await?;
+                let row = told.first().ok_or_else(|| StoreError::Unexpected("nothing was counted".to_owned()))?;
                 stored.new = row.get::<_, i64>("new") as usize;
                 stored.files = row.get::<_, i64>("files") as usize;
                 stored.repeated = facts.len() - stored.new;
-            }
+                transaction
+            };
+            let client = transaction.client();
             if !quarantined.is_empty() {
                 let keys: Vec<&str> = quarantined.iter().map(|q| q.dedupe_key.as_str()).collect();
                 let reasons: Vec<&str> = quarantined.iter().map(|q| q.reason.as_str()).collect();
@@ -109,7 +112,8 @@ impl Database {
                 let put = client.execute(&statement, &[&account.0, &keys, &reasons, &raws]).await?;
                 stored.quarantined = put as usize;
             }
-            if !sabotaged(Sabotage::AckRepeatUnwritten) {
+            // A commit that wrote a row waits for the replicas, and so for the originals of its repeats.
+            if stored.new + stored.quarantined == 0 && !sabotaged(Sabotage::AckRepeatUnwritten) {
                 client.batch_execute("SELECT pg_logical_emit_message(true, 'switchboard', '')").await?;
             }
             point("W4");
