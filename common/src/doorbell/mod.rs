@@ -76,7 +76,7 @@ impl Doorbells {
         self.ring(Target::Account(account.clone()));
     }
 
-    /// Tells every live chatserver that there is something to read. Never blocks, never fails.
+    /// Tells every other live chatserver that there is something to read; a chatserver tells itself. Never blocks, never fails.
     pub fn ring_chatservers(&self) {
         self.ring(Target::Chatservers);
     }

@@ -1,7 +1,8 @@
 //! Doorbells over ZooKeeper: a node per reader, a counter in it, a one-shot watch on it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use zookeeper_client::{Acls, Client, CreateMode, Error, EventType};
@@ -26,6 +27,15 @@ pub(super) struct Bells {
 struct Due {
     targets: Mutex<BTreeSet<Target>>,
     added: Notify,
+    /// The chatserver that this process is: it tells itself, without a znode.
+    own: OnceLock<String>,
+}
+
+impl Due {
+    fn add(&self, target: Target) {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).insert(target);
+        self.added.notify_one();
+    }
 }
 
 /// A listening task; it ends with this value.
@@ -55,13 +65,16 @@ impl Bells {
     }
 
     pub(super) fn ring(&self, target: Target) {
-        self.due.targets.lock().unwrap_or_else(PoisonError::into_inner).insert(target);
-        self.due.added.notify_one();
+        self.due.add(target);
     }
 
     pub(super) fn listen(&self, target: &Target, id: &str, rung: Arc<Notify>) -> Task {
         let (directory, ephemeral) = match target {
-            Target::Chatservers => (CHATSERVERS, true),
+            Target::Chatservers => {
+                // A process is one chatserver at most.
+                let _ = self.due.own.set(id.to_owned());
+                (CHATSERVERS, true)
+            }
             Target::Account(_) => (ACCOUNTS, false),
         };
         let node = Node { directory, path: format!("{directory}/{id}"), ephemeral };
@@ -81,30 +94,74 @@ impl Bells {
 
 async fn write_rings(due: &Due, mut link: watch::Receiver<Link>) {
     let mut count = 0u64;
+    let mut live: Option<Live> = None;
     loop {
-        due.added.notified().await;
+        tokio::select! {
+            () = due.added.notified() => {}
+            // Whoever has come meanwhile may have looked before the last rings, and heard none of them.
+            () = changed(&mut live) => due.add(Target::Chatservers),
+        }
         // Without a session the rings wait: readers sweep every second meanwhile.
-        let Ok(client) = link.wait_for(|link| link.connected).await.map(|link| link.client.clone()) else { return };
+        let Ok(now) = link.wait_for(|link| link.connected).await.map(|link| link.clone()) else { return };
         let targets = std::mem::take(&mut *due.targets.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(client) = client.filter(|_| !targets.is_empty()) else { continue };
+        let Some(client) = now.client.filter(|_| !targets.is_empty()) else { continue };
+        live = live.filter(|live| live.incarnation == now.incarnation);
         count += 1;
-        if let Err(error) = write(&client, &targets, count).await {
+        let own = due.own.get().map(String::as_str);
+        if let Err(error) = write(&client, &targets, count, &mut live, now.incarnation, own).await {
+            live = None;
             tracing::debug!(%error, "a ring was lost; the sweep will find what it announced");
         }
     }
 }
 
-async fn write(client: &Client, targets: &BTreeSet<Target>, count: u64) -> Result<(), Error> {
+/// The chatservers that were there when their watch was set.
+struct Live {
+    ids: Vec<String>,
+    incarnation: u64,
+    /// Ends when chatservers come or go, or the session ends.
+    changed: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Waits until chatservers come or go; then they are listed anew. Cancel safe.
+async fn changed(live: &mut Option<Live>) {
+    match live {
+        Some(known) => known.changed.as_mut().await,
+        None => std::future::pending().await,
+    }
+    *live = None;
+}
+
+async fn write(
+    client: &Client,
+    targets: &BTreeSet<Target>,
+    count: u64,
+    live: &mut Option<Live>,
+    incarnation: u64,
+    own: Option<&str>,
+) -> Result<(), Error> {
     let mut paths = Vec::new();
     for target in targets {
         match target {
             Target::Account(name) => paths.push(format!("{ACCOUNTS}/{name}")),
-            Target::Chatservers => match bounded(client.list_children(CHATSERVERS)).await {
-                Ok(children) => paths.extend(children.iter().map(|id| format!("{CHATSERVERS}/{id}"))),
-                Err(Error::NoNode) => {}
-                Err(error) => return Err(error),
-            },
+            Target::Chatservers => {
+                if live.is_none() {
+                    match bounded(client.list_and_watch_children(CHATSERVERS)).await {
+                        Ok((ids, watcher)) => {
+                            let changed = Box::pin(async move { drop(watcher.changed().await) });
+                            *live = Some(Live { ids, incarnation, changed });
+                        }
+                        Err(Error::NoNode) => continue,
+                        Err(error) => return Err(error),
+                    }
+                }
+                let ids = live.iter().flat_map(|live| &live.ids).filter(|id| Some(id.as_str()) != own);
+                paths.extend(ids.map(|id| format!("{CHATSERVERS}/{id}")));
+            }
         }
+    }
+    if paths.is_empty() {
+        return Ok(());
     }
     metrics::counter!(DOORBELL_RINGS).increment(paths.len() as u64);
     let data = count.to_string();
@@ -164,17 +221,26 @@ impl Node {
 
     async fn hear_session(&self, client: &Client, rung: &Notify) -> Result<(), Error> {
         self.make(client, true).await?;
+        let mut armed: Option<i32> = None;
         loop {
             match bounded(client.get_and_watch_data(&self.path)).await {
-                Ok((_, _, watcher)) => {
-                    rung.notify_one();
+                Ok((_, stat, watcher)) => {
+                    // One ring since the watch was last set is the one that it told of: the reader looks, or has looked, after
+                    // it. Of further ones nobody told.
+                    if armed.is_none_or(|armed| armed.wrapping_add(1) != stat.version) {
+                        rung.notify_one();
+                    }
+                    armed = Some(stat.version);
                     let event = watcher.changed().await;
                     rung.notify_one();
                     if event.event_type == EventType::Session {
                         return Ok(());
                     }
                 }
-                Err(Error::NoNode) => self.make(client, false).await?,
+                Err(Error::NoNode) => {
+                    armed = None;
+                    self.make(client, false).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
