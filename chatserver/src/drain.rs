@@ -24,9 +24,15 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
             () = shutdown.wait() => return,
         }
         let mut swept = wakes.swept.swap(false, Ordering::Relaxed);
+        // A ring may be about entries that another chatserver wrote.
+        let mut to_read = true;
         while !shutdown.has_begun() {
-            match round(&database, &doorbells, &wakes, &mut swept).await {
+            match round(&database, &doorbells, &mut swept).await {
                 Ok(drained) => {
+                    wakes.draining.store(true, Ordering::Relaxed);
+                    if std::mem::take(&mut to_read) || drained.entries > 0 {
+                        wakes.relay.notify_one();
+                    }
                     if backoff.succeeded() {
                         tracing::info!("draining again");
                     }
@@ -38,6 +44,9 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
                     }
                 }
                 Err(error) => {
+                    // Whatever keeps it from draining: what others have drained is still to be read.
+                    wakes.draining.store(false, Ordering::Relaxed);
+                    wakes.relay.notify_one();
                     if backoff.is_first() {
                         tracing::warn!(%error, "cannot drain; trying again until it works");
                     }
@@ -49,16 +58,10 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
 }
 
 /// One batch, and then the strangers that were passed over in it.
-async fn round(
-    database: &Database,
-    doorbells: &Doorbells,
-    wakes: &Wakes,
-    swept: &mut bool,
-) -> Result<Drained, StoreError> {
+async fn round(database: &Database, doorbells: &Doorbells, swept: &mut bool) -> Result<Drained, StoreError> {
     let begun = Instant::now();
     let drained = database.drain_batch().await?;
     if drained.entries > 0 {
-        wakes.relay.notify_one();
         doorbells.ring_chatservers();
     }
     if drained.taken > 0 {

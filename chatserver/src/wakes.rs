@@ -16,6 +16,8 @@ pub(crate) struct Wakes {
     pub(crate) relay: Notify,
     /// The last wake of the drain was a sweep: what it finds, no doorbell announced.
     pub(crate) swept: AtomicBool,
+    /// The drain is at its usual work: the relay is woken after it has looked, and so reads once for a ring, not twice.
+    pub(crate) draining: AtomicBool,
 }
 
 /// Passes rings and sweeps on.
@@ -27,6 +29,8 @@ pub(crate) async fn listen(mut ear: Listener, wakes: Arc<Wakes>, shutdown: Shutd
         };
         wakes.swept.store(woken == Woken::Swept, Ordering::Relaxed);
         wakes.drain.notify_one();
-        wakes.relay.notify_one();
+        if woken == Woken::Swept || !wakes.draining.load(Ordering::Relaxed) {
+            wakes.relay.notify_one();
+        }
     }
 }
