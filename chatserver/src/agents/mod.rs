@@ -95,7 +95,7 @@ async fn upgrade(
     let bearer = bearer(&headers);
     upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(session::WRITTEN_AT_ONCE)
         .max_write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(LARGEST_FRAME)
         .max_frame_size(LARGEST_FRAME)

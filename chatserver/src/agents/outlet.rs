@@ -135,7 +135,12 @@ impl Inlet {
         !self.frames.is_empty()
     }
 
-    /// A frame of so many bytes is written.
+    /// A further frame that is there already.
+    pub(super) fn more(&mut self) -> Option<Utf8Bytes> {
+        self.frames.try_recv().ok()
+    }
+
+    /// Frames of so many bytes are written.
     pub(super) fn written(&self, bytes: usize) {
         let before = self.shared.waiting_bytes.fetch_sub(bytes, Ordering::SeqCst);
         metrics::gauge!(WS_SEND_QUEUE).decrement(bytes as f64);

@@ -25,6 +25,9 @@ use super::socket::{End, Received, Socket};
 /// Requests that may wait for the one under way; then the socket is not read.
 const WAITING: usize = 64;
 
+/// Bytes of frames after which a write takes no more of them.
+pub(super) const WRITTEN_AT_ONCE: usize = 8 << 10;
+
 /// How long the request under way may take to be answered once the shutdown has begun.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 
@@ -149,8 +152,16 @@ impl Session {
             }
             next = self.inlet.next() => match next {
                 Next::Write(frame) => {
-                    let bytes = frame.len();
-                    socket.write(Message::Text(frame)).await?;
+                    // What has gathered goes with it; one by one where the process is to end between two.
+                    let mut bytes = frame.len();
+                    let mut frames = vec![frame];
+                    while bytes < WRITTEN_AT_ONCE
+                        && !armed("C2")
+                        && let Some(more) = self.inlet.more() {
+                        bytes += more.len();
+                        frames.push(more);
+                    }
+                    socket.write_all(frames.into_iter().map(Message::Text)).await?;
                     self.inlet.written(bytes);
                     if armed("C2") && self.inlet.has_more() {
                         point("C2");

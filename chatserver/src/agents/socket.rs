@@ -48,8 +48,19 @@ impl Socket {
 
     /// Writes a frame. Ends the session when the client does not read it in time.
     pub(super) async fn write(&mut self, message: Message) -> Result<(), End> {
+        self.write_all([message]).await
+    }
+
+    /// Writes frames, as few packets as they fit in. Ends the session when the client does not read them in time.
+    pub(super) async fn write_all(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), End> {
+        let sending = async {
+            for message in messages {
+                self.inner.feed(message).await?;
+            }
+            self.inner.flush().await
+        };
         tokio::select! {
-            result = self.inner.send(message) => result.map_err(|_| End::Gone),
+            result = sending => result.map_err(|_| End::Gone),
             () = tokio::time::sleep(self.patience) => Err(End::Close(CloseCode::TooSlow)),
             () = self.shutdown.wait() => Err(End::Close(CloseCode::Draining)),
         }
