@@ -25,6 +25,7 @@ mod proxy;
 mod public;
 mod roles;
 mod settings;
+mod verdict;
 mod witness;
 mod workload;
 mod zookeeper;

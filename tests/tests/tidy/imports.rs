@@ -115,14 +115,18 @@ fn the_model_is_plain_data() {
     none(&found, "model is data and ids: no I/O, no clock, no wire format (that belongs to the edges)");
 }
 
-/// A library, and the only places of the product that may mention it. Tests may anywhere.
+/// A library, and the only places of the product that may mention it. Tests may anywhere; the bench measures it bare.
 const AT_HOME: &[(&str, &[&str], &str)] = &[
-    ("tokio_postgres", &["common/src/store/"], "SQL lives in common/src/store, one file per table family"),
+    (
+        "tokio_postgres",
+        &["common/src/store/", "tests/bench/"],
+        "SQL lives in common/src/store, one file per table family",
+    ),
     ("deadpool_postgres", &["common/src/store/"], "the pool lives in common/src/store"),
     ("refinery", &["common/src/store/"], "migrations are run by common/src/store"),
     (
         "zookeeper_client",
-        &["common/src/ensemble", "common/src/doorbell/", "common/src/tenure/"],
+        &["common/src/ensemble", "common/src/doorbell/", "common/src/tenure/", "tests/bench/"],
         "ZooKeeper is behind common's doorbell, tenure and ensemble",
     ),
     ("teloxide", &["connectors/src/platforms/telegram/"], "a platform's library stays in its folder"),

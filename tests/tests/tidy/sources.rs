@@ -9,6 +9,7 @@ const LONG: &[(&str, &str)] = &[];
 const MAY_SLEEP: &[(&str, &str)] = &[
     ("tests/simulators/telegram/tests/rules/limits.rs", "time is the subject: waits exactly as long as it was told to"),
     ("common/src/service/http_tests.rs", "a request that takes its time is the subject"),
+    ("tests/bench/src/clock.rs", "an open loop waits for each message's time"),
     ("tests/src/harness/mod.rs", "`lasting`: the length of a fault is the subject"),
 ];
 

@@ -1,7 +1,6 @@
 //! Webhook received → agent's frame.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard_tests::harness::FleetOptions;
@@ -150,7 +149,6 @@ impl<'a> Webhooks<'a> {
         self.first += told["sent"].as_u64().unwrap_or_default() + 1_000_000;
         anyhow::ensure!(told["missing"] == 0 && told["sent"] != 0, "not every message was shown: {told}");
         self.stage.rest().await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
         Ok(told)
     }
 }
