@@ -38,7 +38,9 @@ async fn a_question_beside_the_active_waits_for_a_quiet_moment_and_is_counted() 
 
     // Nobody has ever served the account; then somebody does.
     ask(AT_ONCE).await.ok().unwrap().answered().await;
-    let seen = database.lease(account.id).await.unwrap().epoch;
+    let lease = database.lease(account.id).await.unwrap();
+    assert!(database.vouch(account.id, &lease.whereabouts).await.unwrap());
+    let seen = lease.epoch;
     let raise = Raise { holder: "a", seen, way: Way::Lowest, stale: AT_ONCE, answering: AT_ONCE };
     let epoch = database.raise_lease(account.id, &raise).await.unwrap().unwrap();
     // It is not answered: it counts until its answer can no longer come.

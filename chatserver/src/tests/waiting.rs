@@ -5,7 +5,8 @@ use super::*;
 
 /// A lease that somebody holds, and what the platform allows.
 const SERVED: &str = "
-UPDATE account_lease SET epoch = 1, holder = 'me', released = false, renewed_at = now() + interval '1 h';
+UPDATE account_lease SET epoch = 1, holder = 'me', released = false, renewed_at = now() + interval '1 h',
+  server = pg_postmaster_start_time();
 UPDATE account SET capabilities = '{\"text_max_utf16\": 10, \"limits\": [{\"count\": 10, \"window_ms\": 1000, \"scope\": \"account\"},
   {\"count\": 1, \"window_ms\": 1000, \"scope\": \"chat\"}]}'";
 
