@@ -162,7 +162,7 @@ mod tests {
             }
             sql = sql.replace(&format!("'{{}}'::{name}[]"), &format!("?::{name}[]"));
         }
-        sql
+        sql.replace("$11::text::jsonb", "?::text::jsonb").replace("NULL::text::jsonb", "?::text::jsonb")
     }
 
     #[test]
