@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 use switchboard_tests::checker::Report;
 
+use crate::run::SABOTAGED;
+
 /// A scenario's line.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
@@ -166,7 +168,7 @@ pub struct Battery {
 impl Battery {
     /// Adds a scenario's result.
     pub fn add(&mut self, line: Line) {
-        if line.name.ends_with("_sabotaged") {
+        if line.name.ends_with(SABOTAGED) {
             let none = Caught { name: line.name, caught_by: Vec::new(), pass: line.pass };
             let caught = if line.caught.is_empty() { vec![none] } else { line.caught };
             self.sabotage.extend(caught);

@@ -10,10 +10,7 @@ use crate::arguments::Arguments;
 use crate::battery::{self, Scenario};
 use crate::observed::shown_after_ms;
 use crate::report::{Battery, Caught, Line};
-use crate::run::{Bug, Run, Tier};
-
-/// How the name of a scenario ends that is there without bugs, too.
-const SABOTAGED: &str = "_sabotaged";
+use crate::run::{Bug, Run, SABOTAGED, Tier};
 
 /// The longest a scenario may take.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -62,7 +59,6 @@ async fn play(scenario: &Scenario, arguments: &Arguments, line: &mut Line) {
     let name = scenario.name.trim_end_matches(SABOTAGED);
     let seed = name.bytes().fold(arguments.seed, |seed, byte| seed.wrapping_mul(31) ^ u64::from(byte));
     load.seed = seed;
-    let sabotaged = options.sabotage.is_some();
     let mut run = Run::begin(options, load, arguments.tier, seed).await;
     (scenario.breaking)(&mut run).await;
     run.settle().await;
@@ -74,7 +70,7 @@ async fn play(scenario: &Scenario, arguments: &Arguments, line: &mut Line) {
     line.notes = run.notes.clone();
     let told = format!("{report}\nwitnessed:\n{}\n", run.seen().join("\n"));
     std::fs::write(run.fleet.dir.join("verdict.txt"), told).expect("the run's folder can be written");
-    if sabotaged {
+    if run.sabotaged {
         line.caught = run.bugs.iter().map(|bug| caught(bug, &report)).collect();
         let free = line.caught.iter().filter(|caught| !caught.pass).map(|caught| caught.name);
         line.broken = free.map(|name| format!("{name} was not caught; red is {:?}", report.red())).collect();
