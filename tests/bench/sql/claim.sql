@@ -10,7 +10,8 @@ WITH news AS (SELECT n.newest, l.lane, n.chat_id, f.id, f.chat_key, f.state, f.d
  CROSS JOIN LATERAL (
    SELECT o.id, o.chat_key, o.state, extract(epoch FROM o.retry_at - clock_timestamp())::float8 AS due_in FROM outbox o
     WHERE o.account_id = :account AND o.lane = l.lane AND o.chat_id = n.chat_id AND o.open ORDER BY o.chat_seq, o.part LIMIT 1) f) SELECT coalesce(array_agg(id), '{}')::text AS ids FROM news \gset
-WITH me AS MATERIALIZED (SELECT account_id FROM account_lease WHERE account_id = :account AND epoch = :epoch FOR SHARE),
+WITH me AS MATERIALIZED (
+  SELECT account_id FROM account_lease WHERE account_id = :account AND epoch = :epoch AND server = pg_postmaster_start_time() FOR SHARE),
 q AS MATERIALIZED (
   SELECT o.id FROM me JOIN outbox o ON o.account_id = me.account_id
    WHERE o.id = ANY (:ids::bigint[]) AND o.open AND o.state = 0

@@ -4,4 +4,5 @@ CREATE SEQUENCE IF NOT EXISTS floor_update CACHE 1000;
 CREATE TABLE IF NOT EXISTS floor_plain (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL);
 CREATE TABLE IF NOT EXISTS floor_chunk (file_id text NOT NULL, seq int NOT NULL, data bytea NOT NULL, PRIMARY KEY (file_id, seq));
 ALTER TABLE floor_chunk ALTER COLUMN data SET STORAGE EXTERNAL;
-INSERT INTO account_lease (account_id, epoch, holder, released, renewed_at) SELECT id, 1, 'floor', false, now() FROM account ON CONFLICT DO NOTHING;
+INSERT INTO account_lease (account_id, epoch, holder, released, renewed_at, server) SELECT id, 1, 'floor', false, now(), pg_postmaster_start_time() FROM account
+    ON CONFLICT (account_id) DO UPDATE SET server = excluded.server;
