@@ -5,6 +5,7 @@ mod download;
 mod fence;
 mod guard;
 mod multipart;
+mod one_thread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,7 @@ pub use fence::Fence;
 pub use guard::Origin;
 use guard::Resolver;
 pub use multipart::{FileBody, Upload};
+use one_thread::on_one_thread;
 
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
 const ANSWER_MAX: usize = 8 << 20;
@@ -160,7 +162,7 @@ impl Http {
                 response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
             read_bounded(response).await.map(|body| HttpAnswer { status, retry_after, body })
         };
-        let mut exchange = std::pin::pin!(exchange);
+        let mut exchange = std::pin::pin!(on_one_thread(exchange));
         let mut ended = tokio::time::timeout(deadline.answer_by.remaining(), &mut exchange).await;
         if ended.is_err() && deadline.answer_by.elapsed() > STOPPED && written.load(Ordering::SeqCst) {
             ended = tokio::time::timeout(GRACE, &mut exchange).await;
