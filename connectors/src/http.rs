@@ -22,7 +22,6 @@ pub use fence::Fence;
 pub use guard::Origin;
 use guard::Resolver;
 pub use multipart::{FileBody, Upload};
-use one_thread::on_one_thread;
 
 /// Longest answer read from a platform, bytes: a page of updates is about 4 MiB.
 const ANSWER_MAX: usize = 8 << 20;
@@ -94,6 +93,7 @@ impl Http {
 
     /// Makes the client; every call goes through the forward proxy at `proxy`, when that is not empty.
     pub fn through(proxy: &str) -> Result<Self, reqwest::Error> {
+        one_thread::begin();
         let proxied = |builder: reqwest::ClientBuilder| {
             Ok::<_, reqwest::Error>(match proxy {
                 "" => builder,
@@ -162,7 +162,7 @@ impl Http {
                 response.headers().get("retry-after").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
             read_bounded(response).await.map(|body| HttpAnswer { status, retry_after, body })
         };
-        let mut exchange = std::pin::pin!(on_one_thread(exchange));
+        let mut exchange = std::pin::pin!(one_thread::on_one_thread(exchange));
         let mut ended = tokio::time::timeout(deadline.answer_by.remaining(), &mut exchange).await;
         if ended.is_err() && deadline.answer_by.elapsed() > STOPPED && written.load(Ordering::SeqCst) {
             ended = tokio::time::timeout(GRACE, &mut exchange).await;

@@ -15,6 +15,11 @@ static CALLS: LazyLock<Runtime> = LazyLock::new(|| {
     runtime.expect("a process may have one thread more")
 });
 
+/// Starts the thread: a process that cannot have it says so when it starts, not at its first call.
+pub(super) fn begin() {
+    LazyLock::force(&CALLS);
+}
+
 /// Polls an exchange so that the connection it opens is a task of the one thread; the exchange itself stays where it is.
 pub(super) async fn on_one_thread<T>(exchange: impl Future<Output = T>) -> T {
     let mut exchange = pin!(exchange);
