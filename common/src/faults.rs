@@ -21,6 +21,8 @@ pub enum Sabotage {
     FailOnTimeout,
     /// Acknowledges what was stored before without writing anything: breaks P1 when a standby takes over.
     AckRepeatUnwritten,
+    /// Believes the answer to a commit whose wait for the standby was cut short: breaks P1 when the standby takes over.
+    BelieveCutWait,
     /// Whoever says something of a part last is believed: breaks the order of its states.
     LastWriteWins,
     /// Numbers of feeds are given out before the transaction, as a sequence does: breaks P6.
@@ -49,6 +51,7 @@ impl Sabotage {
             Self::NoSweep => "no_sweep",
             Self::FailOnTimeout => "fail_on_timeout",
             Self::AckRepeatUnwritten => "ack_repeat_unwritten",
+            Self::BelieveCutWait => "believe_cut_wait",
             Self::LastWriteWins => "last_write_wins",
             Self::SerialCursor => "serial_cursor",
             Self::CursorFromStandby => "cursor_from_standby",

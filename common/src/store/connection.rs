@@ -18,6 +18,7 @@ use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::StoreError;
+use crate::faults::{Sabotage, sabotaged};
 use crate::secrets::SecretFile;
 
 /// How to reach Postgres.
@@ -223,7 +224,7 @@ where
 
 /// A warning from where commits wait for standbys. It has no code of its own, and its words depend on the server's language.
 fn is_unreplicated(notice: &DbError) -> bool {
-    notice.file().is_some_and(|file| file.ends_with("syncrep.c"))
+    notice.file().is_some_and(|file| file.ends_with("syncrep.c")) && !sabotaged(Sabotage::BelieveCutWait)
 }
 
 fn refused(error: &tokio_postgres::Error) -> bool {

@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
         load: quiet,
         breaking: |run| Box::pin(zookeeper::break_it(run)),
     },
-    // Without the bug it is `cancel_the_wait` itself.
+    // Without the bugs both are `cancel_the_wait` itself.
     Scenario {
         id: "F19",
         name: "cancel_the_wait_sabotaged",
@@ -73,7 +73,16 @@ pub const SCENARIOS: &[Scenario] = &[
         quick: false,
         options: || FleetOptions { sabotage: Some("ack_repeat_unwritten"), ..postgres::strict() },
         load: super::usual,
-        breaking: |run| Box::pin(unwritten(run)),
+        breaking: |run| Box::pin(waits_cut_short(run, "ack_repeat_unwritten")),
+    },
+    Scenario {
+        id: "F19",
+        name: "cut_waits_believed_sabotaged",
+        about: "the answer to a commit is believed although its wait for the standby was cut short",
+        quick: false,
+        options: || FleetOptions { sabotage: Some("believe_cut_wait"), ..postgres::strict() },
+        load: super::usual,
+        breaking: |run| Box::pin(waits_cut_short(run, "believe_cut_wait")),
     },
 ];
 
@@ -95,7 +104,7 @@ fn quiet(_: Tier) -> Load {
     Load { chats: 3, messages: 3, pause_ms: 3000, replies: 0, reply_each: 1, file_each: 0, seed: 0 }
 }
 
-async fn unwritten(run: &mut Run) {
+async fn waits_cut_short(run: &mut Run, bug: &'static str) {
     postgres::cancel_the_wait(run).await;
-    run.bug("ack_repeat_unwritten", &["IN-1"], "");
+    run.bug(bug, &["IN-1"], "");
 }
