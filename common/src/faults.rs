@@ -7,6 +7,7 @@
 //!   that the point was hit and not merely that the process is gone.
 //! * `SWITCHBOARD_SABOTAGE=NAME[,NAME]` switches a known bug on (see [`Sabotage`]); `SWITCHBOARD_SABOTAGE_STANDBY` is the
 //!   address of the database from which [`Sabotage::CursorFromStandby`] reads.
+//! * `SWITCHBOARD_LATER_MIGRATIONS` is a folder of migrations as a later release might bring them.
 
 /// Known bugs that the checker must catch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,6 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "faults"))]
-pub use off::{armed, due, during, point, sabotaged, soon, standby, torn};
+pub use off::{armed, due, during, later_migrations, point, sabotaged, soon, standby, torn};
 #[cfg(feature = "faults")]
-pub use on::{armed, due, during, point, sabotaged, soon, standby, torn};
+pub use on::{armed, due, during, later_migrations, point, sabotaged, soon, standby, torn};

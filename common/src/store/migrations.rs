@@ -2,7 +2,7 @@
 
 use super::error::{sources, words};
 use super::{Database, StoreError};
-use crate::faults::during;
+use crate::faults::{during, later_migrations};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -22,7 +22,9 @@ pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
         .batch_execute(&format!("SET lock_timeout = 0; SELECT pg_advisory_lock({LOCK}); SET lock_timeout = '2s'"))
         .await?;
     let client: &mut tokio_postgres::Client = &mut connection;
-    let report = during("A2", embedded::migrations::runner().run_async(client)).await.map_err(|error| {
+    let mut migrations = embedded::migrations::runner().get_migrations().clone();
+    migrations.extend(later_migrations());
+    let report = during("A2", refinery::Runner::new(&migrations).run_async(client)).await.map_err(|error| {
         let cause = sources(&error).filter_map(|cause| cause.downcast_ref().map(words)).next();
         StoreError::Unexpected(format!(
             "migration: {error}{}",

@@ -27,7 +27,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         id: "F35",
         name: "rolling_restart",
-        about: "every process is ended and started, one after the other: no webhook fails, nothing unclear",
+        about: "tables migrate under load, every process is ended and started: no webhook fails, nothing unclear",
         quick: false,
         options: by_webhook,
         load: usual,
@@ -122,9 +122,29 @@ async fn gaps_ms(fleet: &Fleet) -> Vec<i64> {
     fleet.onlooker.numbers(sql).await.expect("the database answers")
 }
 
+/// Brings the tables to what a later release might have, while this one works on them. A migration waits two seconds for a
+/// lock at most and is repeated by whoever runs it.
+async fn upgrade_tables(run: &mut Run) {
+    let later = concat!(env!("CARGO_MANIFEST_DIR"), "/later");
+    let attempts = until("the tables to be migrated", 60, async || {
+        let mut command = run.fleet.command_of("owner");
+        let output = command.arg("migrate").env("SWITCHBOARD_LATER_MIGRATIONS", later).output();
+        let output = output.expect("the executable runs");
+        run.notes.push(String::from_utf8_lossy(&output.stdout).trim().replace('\n', ", "));
+        output.status.success().then_some(run.notes.len())
+    })
+    .await;
+    run.injected("migration");
+    let version = run.fleet.onlooker.number("SELECT max(version)::int8 FROM refinery_schema_history").await;
+    assert_eq!(version, Some(4), "all of them ran");
+    comes_in(&run.fleet, 30).await;
+    goes_on(&run.fleet, 10).await;
+    run.witnessed(format!("the tables are at version 4 after {attempts} attempts"));
+}
+
 async fn rolling_restart(run: &mut Run) {
-    let migrated = run.fleet.command_of("owner").arg("migrate").status().expect("the executable runs");
-    assert!(migrated.success(), "the tables are at this version already");
+    comes_in(&run.fleet, 30).await;
+    upgrade_tables(run).await;
     for _ in 0..run.tier.pick(1, 3) {
         for number in 0..2 {
             run.fleet.paired().await;
