@@ -150,6 +150,7 @@ pub struct Outbox {
     pub answer_by: Option<DateTime<Utc>>,
     pub retry_at: Option<DateTime<Utc>>,
     pub platform_id: Option<String>,
+    pub reason: Option<String>,
     pub created_at: DateTime<Utc>,
 }
 

@@ -1,4 +1,5 @@
-//! OUT-5: `unconfirmed` is never lazy. Each has an attempt whose answer really was unclear.
+//! OUT-5: no end is lazy. Each `unconfirmed` has an attempt whose answer really was unclear, each `failed` a call that the
+//! platform refused, each `cancelled` somebody who asked for it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -38,6 +39,18 @@ pub fn check(
         finding.check(explained >= times, || {
             format!("{}: unconfirmed {times} times, explained {explained}; its attempts: {reasons:?}", part.name())
         });
+    }
+    for part in &parts.parts {
+        let calls = &parts.groups[part.group].calls;
+        let missing = match part.row.state_word() {
+            "failed" if !calls.iter().any(|call| is_refusal(call)) => Some("no call of it was refused"),
+            "failed" if part.row.reason.as_deref().is_none_or(str::is_empty) => Some("no reason is told"),
+            "cancelled" if !part.cancelled => Some("nobody asked for it"),
+            "failed" | "cancelled" => None,
+            _ => continue,
+        };
+        figures.failed += u64::from(part.row.state_word() == "failed");
+        finding.check(missing.is_none(), || format!("{}: {}", part.name(), missing.unwrap_or_default()));
     }
     if let Some(most) = expectations.max_unconfirmed.filter(|most| figures.unconfirmed > *most) {
         finding.violate(|| format!("{} unconfirmed, this run allows {most}", figures.unconfirmed));
@@ -116,6 +129,12 @@ impl Excuses<'_> {
             false => Reason::ClearAnswer,
         }
     }
+}
+
+/// The platform took it not, and said so: a pause that it asks for is no end.
+fn is_refusal(call: &Call) -> bool {
+    let said = call.reply.parse::<u16>().is_ok_and(|status| status == 200 || (400..500).contains(&status));
+    said && !call.applied && call.reply != "429"
 }
 
 /// The platform gave no answer, a useless one, or one too late: 5xx, `hang`, `drop`, anything that is

@@ -32,6 +32,8 @@ pub struct Figures {
     pub unconfirmed_absent: u64,
     /// Unconfirmed without an excuse.
     pub unexplained: u64,
+    /// Parts that the platform refused.
+    pub failed: u64,
     /// Parts that are still queued or sending.
     pub undecided: u64,
     /// Agents' sessions.

@@ -214,7 +214,7 @@ impl Story {
                 "dump/outbox",
                 json!({"account_id": 1, "id": number, "chat_id": chat.id, "chat_key": chat.key, "chat_seq": seq, "part": part,
                        "parts": bodies.len(), "agent_id": 1, "client_key": client_key, "body": body, "lane": 0, "open": true,
-                       "state": 0, "attempt": 0, "answer_by": null, "retry_at": null, "platform_id": null, "created_at": created_at}),
+                       "state": 0, "attempt": 0, "answer_by": null, "retry_at": null, "platform_id": null, "reason": null, "created_at": created_at}),
             );
         }
         Message {
@@ -355,6 +355,7 @@ impl Story {
         };
         let row = &mut self.lines.of("dump/outbox")[message.rows[part]];
         row["state"] = number.into();
+        row["reason"] = if state == "failed" { json!("the platform refused") } else { Value::Null };
         row["open"] = (number == 0).into();
         let outcome = format!("o:{}:{part}:{state}:{}", message.client_key, self.counter);
         // `item` is in words of the story's own: the checker never reads it.

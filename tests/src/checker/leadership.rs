@@ -16,8 +16,9 @@ use super::report::Finding;
 
 const MS: i64 = 1_000_000;
 
-/// A fault lasts this many T beyond its end, at most: the lease looks stale, and everybody waits for their right.
-const AFTERMATH: i64 = 3;
+/// A fault lasts this many T beyond its end, at most: what it made stale may be taken until it is renewed, and a database that
+/// was away answers everybody for T/2 before anybody may.
+const AFTERMATH: i64 = 1;
 
 /// What [`Fault`] the end of a tenure may be laid to when nobody told T.
 const ANY_T_MS: i64 = 2_000;
@@ -132,7 +133,7 @@ impl Changes<'_> {
                 let released = pair[0].released_at.is_some_and(|at| at <= pair[1].begun_at);
                 let change = Change { account: account_name, holder: &pair[0].holder, begun, next_begun };
                 let ends = |place: &usize| !spent.contains(place) && change.ended_by(&self.faults[*place], t_ns);
-                let fault = (0..self.faults.len()).filter(ends).min_by_key(|place| self.faults[*place].t0);
+                let fault = (0..self.faults.len()).filter(ends).max_by_key(|place| self.faults[*place].t0);
                 let fault = fault.filter(|_| !released);
                 if let Some(place) = fault {
                     spent.insert(place);

@@ -58,7 +58,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("OUT-2", "one client key is one message"),
     ("OUT-3", "no silent double"),
     ("OUT-4", "no silent loss"),
-    ("OUT-5", "unconfirmed is never lazy"),
+    ("OUT-5", "unconfirmed and failed are never lazy"),
     ("OUT-6", "all settle"),
     ("OUT-7", "a chat's messages are applied in its order"),
     ("OUT-8", "one sender: claimed under an open epoch, written before write_by, never beside a newer one"),

@@ -37,6 +37,8 @@ pub struct Part<'a> {
     pub resends: u64,
     /// Whether an operator had it sent again after it had failed.
     pub requeued: bool,
+    /// Whether somebody asked for its message not to be sent.
+    pub cancelled: bool,
 }
 
 impl Part<'_> {
@@ -116,7 +118,7 @@ impl<'a> Parts<'a> {
             });
             let mut attempts = attempts.remove(&(row.account_id, row.id)).unwrap_or_default();
             attempts.sort_by_key(|attempt| attempt.n);
-            let part = Part { row, hash, group, attempts, outcomes: Vec::new(), resends: 0, requeued: false };
+            let part = Part { row, hash, group, attempts, outcomes: Vec::new(), resends: 0, requeued: false, cancelled: false };
             if all.by_place.insert(part.place(), all.parts.len()).is_some() {
                 log.violate(|| format!("the outbox holds {} twice", part.name()));
             }
@@ -174,8 +176,11 @@ impl<'a> Parts<'a> {
             let part = self.by_place.get(&place).map(|part| &mut self.parts[*part]);
             part.into_iter().for_each(|part| part.requeued = true);
         }
+        let asked = run.decisions.iter().filter(|it| it.action == "cancel" && (it.ok || it.code.is_none()));
+        let asked: HashSet<(i64, i64)> = asked.map(|decision| (decision.chat, decision.of)).collect();
         for part in &mut self.parts {
             part.resends = part.resends.min(part.unconfirmed());
+            part.cancelled = asked.contains(&(part.row.chat_id, part.row.chat_seq));
         }
     }
 

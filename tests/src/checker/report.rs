@@ -117,7 +117,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "outbound checked={} lost={} silent_dup={} out_of_order={} unconfirmed={} (applied {}, not {}, unexplained {}) undecided={} stale_sends={}",
+            "outbound checked={} lost={} silent_dup={} out_of_order={} unconfirmed={} (applied {}, not {}, unexplained {}) failed={} undecided={} stale_sends={}",
             n.out,
             of("OUT-1") + of("OUT-4"),
             of("OUT-3"),
@@ -126,6 +126,7 @@ impl fmt::Display for Report {
             n.unconfirmed_applied,
             n.unconfirmed_absent,
             n.unexplained,
+            n.failed,
             n.undecided,
             n.stale_sends
         )?;
