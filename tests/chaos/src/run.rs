@@ -71,6 +71,8 @@ pub struct Run {
     pub sabotaged: bool,
     /// What must be caught then.
     pub bugs: Vec<Bug>,
+    /// Faults written down by the harness that hindered nobody: they count as not injected.
+    pub idle: u64,
     /// Nothing comes to rest any more: the verdict is given on what is there.
     pub restless: bool,
     /// Figures of the scenario's own, for its line.
@@ -106,6 +108,7 @@ impl Run {
             forgotten: Vec::new(),
             sabotaged,
             bugs: Vec::new(),
+            idle: 0,
             restless: false,
             notes: Vec::new(),
             desks,
@@ -156,7 +159,7 @@ impl Run {
 
     /// Faults so far, and effects seen.
     pub fn witnesses(&self) -> (u64, u64) {
-        (self.fleet.faults() + self.injected.len() as u64, self.witnessed.len() as u64)
+        (self.fleet.faults() + self.injected.len() as u64 - self.idle, self.witnessed.len() as u64)
     }
 
     /// What was seen, for the verdict.

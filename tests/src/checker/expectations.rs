@@ -71,6 +71,8 @@ pub struct Expectations {
     /// The least share of the account's allowance that must have been used (OUT-13), by an account that had
     /// a backlog over distinct chats from its first call to its last. `None`: no such demand.
     pub least_used: Option<f64>,
+    /// Whether every call that delivers says under which epoch (OUT-8): else half of that invariant would say nothing, silently.
+    pub epochs_told: bool,
     /// T, the session timeout of the run, in milliseconds. `None`: LD-2 judges only releases, LD-3 nothing.
     pub session_timeout_ms: Option<i64>,
     /// How soon 99.9 % of a webhook's answers must come, in milliseconds (IN-9). `None`: no such demand.
@@ -99,6 +101,7 @@ impl Default for Expectations {
             max_unconfirmed: None,
             limits: RateLimit::TELEGRAM.into(),
             least_used: None,
+            epochs_told: false,
             session_timeout_ms: None,
             webhook_answer_ms: None,
             webhook_limit_ms: 60_000,

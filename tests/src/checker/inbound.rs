@@ -44,6 +44,10 @@ fn is_joinable(key: &str) -> bool {
 /// `pending` (which IN-5 then reports). An inbox row alone would be a message that nobody sees.
 fn acknowledged_is_stored(run: &Run, index: &Index, figures: &mut Figures) -> Finding {
     let mut finding = Finding::new("IN-1");
+    // What says something must not be taken for nothing of interest.
+    let said = run.typed.iter().filter(|line| line.tag.is_some() || line.file.is_some());
+    let said: HashSet<Key<'_>> =
+        said.filter_map(|line| Some((index.account(&line.acct)?, line.key.as_str()))).collect();
     let inbox: HashMap<Key<'_>, i64> =
         run.dump.inbox.iter().map(|row| ((row.account_id, row.dedupe_key.as_str()), row.kind)).collect();
     let quarantine: HashSet<Key<'_>> =
@@ -61,6 +65,7 @@ fn acknowledged_is_stored(run: &Run, index: &Index, figures: &mut Figures) -> Fi
         let missing = match inbox.get(&key) {
             _ if quarantine.contains(&key) => None,
             None => Some("is neither in the inbox nor in quarantine"),
+            Some(0) if said.contains(&key) => Some("was kept as of no interest"),
             Some(0) => None,
             Some(_) if going_on.contains(&key) => None,
             Some(_) => Some("is in the inbox, but in no chat's log, nor pending"),

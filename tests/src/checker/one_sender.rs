@@ -51,7 +51,10 @@ pub fn check<'a>(evidence: &Evidence<'a>, figures: &mut Figures) -> (Finding, Ca
         if call.epoch.is_none() && permission.is_none() {
             continue;
         }
-        let wrong = evidence.wrong(call, permission, &began);
+        let mut wrong = evidence.wrong(call, permission, &began);
+        if call.epoch.is_none() && evidence.expectations.epochs_told {
+            wrong.push("names no epoch".to_owned());
+        }
         figures.stale_sends += u64::from(!wrong.is_empty());
         let freeze = match wrong.is_empty() {
             true => Ok(()),

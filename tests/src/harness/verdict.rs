@@ -19,8 +19,10 @@ impl Fleet {
         .await;
         let heads = dump::heads(&url).await.expect("the database answers");
         for agent in agents {
+            // Whoever cannot come back has seen nothing.
             let at_head = |view: &crate::agent::View| {
-                view.cursors.iter().all(|(feed, seq)| heads.iter().any(|(name, head)| name == feed && head <= seq))
+                let there = view.session.is_some() && !view.cursors.is_empty();
+                there && view.cursors.iter().all(|(feed, seq)| heads.iter().any(|(name, head)| name == feed && head <= seq))
             };
             let shown = agent.wait_until("its feeds' heads", std::time::Duration::from_secs(seconds), at_head).await;
             shown.unwrap_or_else(|error| panic!("{error}"));
@@ -48,6 +50,7 @@ impl Fleet {
             accounts: [ACCOUNT.to_owned()].into(),
             sweep_s: (self.options.sweep_ms / 1000) as i64 + 1,
             in_flight: Some(8),
+            epochs_told: true,
             session_timeout_ms: Some(SESSION_TIMEOUT_MS as i64),
             ..Expectations::default()
         }

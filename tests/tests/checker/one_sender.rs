@@ -209,6 +209,15 @@ pub const FROZEN: &[Case] = &[
 ];
 
 #[test]
+fn whoever_must_tell_its_epoch_does() {
+    let demanding = || Expectations { epochs_told: true, ..expectations() };
+    correct().check(&demanding()).assert_clean();
+    let mut run = correct();
+    run.set("mock", call("a1"), json!({"epoch": null}));
+    assert_eq!(run.check(&demanding()).red(), ["OUT-8"]);
+}
+
+#[test]
 fn a_stale_call_is_counted() {
     let report = frozen().check(&expectations());
     report.assert_clean();

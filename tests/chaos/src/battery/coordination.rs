@@ -140,7 +140,7 @@ async fn lose_quorum_and_active(run: &mut Run) {
     assert_ne!(run.fleet.active().await, active);
     let took = (boottime_ns() - killed) / 1_000_000;
     run.notes.push(format!("kill -> the standby is active, without ZooKeeper: {took} ms"));
-    run.demand(took <= 2 * T as i64 + 500, format!("by the stale lease alone, after 2 T: {took} ms"));
+    run.demand(took <= 2 * T as i64 + 1_500, format!("by the stale lease alone, after 2 T: {took} ms"));
     let taken = epoch(&run.fleet).await;
     assert_eq!(taken, before + 1);
     run.witnessed(format!("takeover: epoch {taken}"));
@@ -177,7 +177,7 @@ async fn no_doorbells(run: &mut Run) {
     assert!(late.len() >= 300, "{} latencies", late.len());
     let (p50, p99) = (late[late.len() / 2], late[late.len() * 99 / 100]);
     run.notes.push(format!("typed -> frame without doorbells: p50 {p50} ms, p99 {p99} ms, most {:?} ms", late.last()));
-    run.demand(p99 <= SWEEP_MS + 500, format!("p99 {p99} ms with a sweep of {SWEEP_MS} ms"));
+    run.demand(p99 <= SWEEP_MS + 1_500, format!("p99 {p99} ms with a sweep of {SWEEP_MS} ms"));
     assert!(p50 > 100, "p50 {p50} ms: the doorbells were not dropped");
     run.witnessed(format!("a customer's message waits for a sweep: p50 {p50} ms"));
 }

@@ -1,7 +1,6 @@
 //! Planned changes under traffic: nobody dies, so nothing is unclear.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use switchboard_tests::harness::{Fleet, Onlooker};
@@ -13,6 +12,8 @@ use crate::run::Run;
 
 /// The longest time without a sender, milliseconds, on a machine that does not hesitate itself.
 const GAP_MS: i64 = 50;
+/// Commits and look-ups between a release and the next tenure's opening.
+const COMMITS: i64 = 5;
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -56,30 +57,32 @@ async fn hand_over(run: &mut Run) {
         assert_eq!(epoch(&run.fleet).await, before + 1);
         run.witnessed(format!("released, and epoch {} is the other's", before + 1));
     }
-    let slowest = floor.end();
+    let (median, slowest) = floor.end();
     run.settle().await;
     let mut gaps = gaps_ms(&run.fleet).await;
     run.notes.push(format!(
-        "released -> the next one may send: {gaps:?} ms; the slowest commit of a bystander took {slowest} ms"
+        "released -> the next one may send: {gaps:?} ms; a bystander's commits: p50 {median}, most {slowest} ms"
     ));
     assert_eq!(gaps.len(), asked + ended);
     gaps.sort_unstable();
-    run.demand(gaps[0] >= 0 && gaps[gaps.len() / 2] <= GAP_MS, format!("p50 of {gaps:?} ms"));
+    // A handover is some commits one after the other: on a slow disk they are what it takes.
+    let half = GAP_MS.max(COMMITS * median);
+    run.demand(gaps[0] >= 0 && gaps[gaps.len() / 2] <= half, format!("p50 of {gaps:?} ms, {half} allowed"));
     let most = gaps[gaps.len() - 1];
     run.demand(most <= GAP_MS + slowest, format!("{most} ms, a bystander's commit {slowest} ms"));
     run.expected.max_unconfirmed = Some(0);
 }
 
-/// A bystander who commits every 20 ms: its slowest commit is how long this machine keeps anybody waiting.
+/// A bystander who commits every 20 ms: its commits are how long this machine keeps anybody waiting.
 struct Floor {
-    slowest: Arc<AtomicI64>,
+    took: Arc<Mutex<Vec<i64>>>,
     task: JoinHandle<()>,
 }
 
 impl Floor {
     fn begin(url: String) -> Self {
-        let slowest = Arc::new(AtomicI64::new(0));
-        let seen = slowest.clone();
+        let took = Arc::new(Mutex::new(Vec::new()));
+        let seen = took.clone();
         let task = tokio::spawn(async move {
             let bystander = Onlooker::new(url);
             let commit = "SELECT (pg_logical_emit_message(true, 'floor', '') - '0/0'::pg_lsn)::int8";
@@ -89,15 +92,17 @@ impl Floor {
                 clock.tick().await;
                 let begun = Instant::now();
                 let _ = bystander.number(commit).await;
-                seen.fetch_max(begun.elapsed().as_millis() as i64, Ordering::Relaxed);
+                seen.lock().expect("nobody panics with it").push(begun.elapsed().as_millis() as i64);
             }
         });
-        Self { slowest, task }
+        Self { took, task }
     }
 
-    /// Milliseconds.
-    fn end(self) -> i64 {
-        self.slowest.load(Ordering::Relaxed)
+    /// The median and the slowest, milliseconds.
+    fn end(self) -> (i64, i64) {
+        let mut took = self.took.lock().expect("nobody panics with it").clone();
+        took.sort_unstable();
+        (took[took.len() / 2], took[took.len() - 1])
     }
 }
 
@@ -171,7 +176,8 @@ async fn rolling_restart(run: &mut Run) {
     }
     run.settle().await;
     let answered = deliveries(&run.fleet.dir);
-    let failed: Vec<_> = answered.iter().filter(|(_, status)| status.is_some_and(|status| status != 200)).collect();
+    // Nothing breaks off what ends in order.
+    let failed: Vec<_> = answered.iter().filter(|(_, status)| *status != Some(200)).collect();
     run.notes.push(format!("{} webhook requests, {} failed", answered.len(), failed.len()));
     run.demand(failed.is_empty(), format!("failed: {failed:?}"));
     run.expected.max_unconfirmed = Some(0);

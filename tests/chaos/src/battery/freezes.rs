@@ -51,14 +51,10 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 async fn freeze_active(run: &mut Run) {
-    // Each with what it must come to: a takeover, none, or whichever is faster.
-    let spans = [
-        (T / 2, Some(false)),
-        (T * 95 / 100, None),
-        (T * 3 / 2, Some(true)),
-        (T * 3, Some(true)),
-        (T * 105 / 100, None),
-    ];
+    // Each with whether it lasts until there is a takeover. In the others whichever is faster comes first; the lease is not even
+    // stale in the shortest, unless the machine itself hesitates.
+    let spans =
+        [(T / 2, false), (T * 95 / 100, false), (T * 3 / 2, true), (T * 3, true), (T * 105 / 100, false)];
     let rounds = run.tier.pick(1, 2);
     for (span, takeover) in spans.repeat(rounds).into_iter().take(run.tier.pick(4, 10)) {
         let fleet = &mut run.fleet;
@@ -68,15 +64,16 @@ async fn freeze_active(run: &mut Run) {
         fleet.witness().open_call(30).await;
         let frozen = fleet.freeze(active);
         lasting(span).await;
+        if takeover {
+            raised(fleet, before).await;
+        }
         let silent_until = boottime_ns();
         fleet.thaw(active, frozen);
         fleet.active().await;
-        let raised = epoch(fleet).await - before;
-        match takeover {
-            Some(expected) => assert_eq!(raised, i64::from(expected), "frozen for {span} ms"),
-            None => assert!(raised <= 1, "frozen for {span} ms: {raised} takeovers"),
-        }
-        match raised {
+        let takeovers = epoch(fleet).await - before;
+        let stale = silent_until - frozen > (T / 2 + T / 4) as i64 * 1_000_000;
+        assert!(takeovers <= i64::from(stale), "frozen for {span} ms: {takeovers} takeovers");
+        match takeovers {
             0 => {
                 // What it had handed to its kernel may still arrive in the first moments.
                 let calls = calls_between(&fleet.dir, frozen + 100_000_000, silent_until);

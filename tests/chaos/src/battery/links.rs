@@ -80,6 +80,7 @@ async fn torn_answers(run: &mut Run) {
 }
 
 async fn swizzle(run: &mut Run) {
+    let mut rounds = 0;
     for _ in 0..run.tier.pick(1, 3) {
         run.fleet.paired().await;
         let mut links = vec![
@@ -108,9 +109,14 @@ async fn swizzle(run: &mut Run) {
             let obstructed = run.fleet.obstructed(link) - known;
             run.fleet.heal(link, begun).await;
             // With everything else cut, some are used by nobody; a link that carried nothing broke nothing.
-            run.witnessed(format!("{link:?} {how:?}: {obstructed} times"));
+            match obstructed {
+                0 => run.idle += 1,
+                _ => run.witnessed(format!("{link:?} {how:?}: {obstructed} times")),
+            }
             lasting(300).await;
         }
         goes_on(&run.fleet, 20).await;
+        rounds += 1;
     }
+    run.demand(run.idle <= 3 * rounds, format!("{} of {} cuts hindered nobody", run.idle, 10 * rounds));
 }

@@ -182,6 +182,9 @@ async fn held(run: &mut Run, agent: &Agent, begun: i64) {
     run.notes.push(format!(
         "noticed {noticed} ms after the loss; {found} parts held back, {GONE} forgotten, none sent twice"
     ));
+    run.rest().await;
+    let twice = self::twice(&run.fleet);
+    run.demand(twice.is_empty(), format!("sent twice after it was decided: {twice:?}"));
     run.witnessed("agents were told to begin anew, and the platform was called for nothing of before");
     run.forgotten = FORGOTTEN.to_vec();
 }

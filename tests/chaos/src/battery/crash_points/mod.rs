@@ -19,7 +19,16 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "kill -9 at each point of poller, sender and takeover: the other one goes on from what is left",
         quick: true,
         options: || FleetOptions::pair("pair"),
-        load,
+        load: quiet,
+        breaking: |run| Box::pin(pair::die(run)),
+    },
+    Scenario {
+        id: "F03",
+        name: "points_of_the_pair_under_traffic",
+        about: "the same three times over while customers and agents write",
+        quick: false,
+        options: || FleetOptions::pair("pair"),
+        load: busy,
         breaking: |run| Box::pin(pair::die(run)),
     },
     Scenario {
@@ -28,7 +37,16 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "kill -9 at each point of webhooks, files, fetches, chatserver, loader and migration",
         quick: true,
         options: webhook,
-        load,
+        load: quiet,
+        breaking: |run| Box::pin(services::die(run)),
+    },
+    Scenario {
+        id: "F03",
+        name: "points_of_the_services_under_traffic",
+        about: "the same three times over while customers and agents write",
+        quick: false,
+        options: webhook,
+        load: busy,
         breaking: |run| Box::pin(services::die(run)),
     },
     Scenario {
@@ -37,22 +55,26 @@ pub const SCENARIOS: &[Scenario] = &[
         about: "SIGSTOP at points of poller and sender, a takeover, and SIGCONT: fenced, nothing lost and nothing doubled",
         quick: false,
         options: || FleetOptions::pair("pair"),
-        load,
+        load: busy,
         breaking: |run| Box::pin(pair::stop(run)),
     },
 ];
 
 /// Rounds through all points.
 fn rounds(run: &Run) -> usize {
-    run.tier.pick(1, 3)
+    if run.is_quiet() { 1 } else { 3 }
 }
 
 fn webhook() -> FleetOptions {
     FleetOptions { webhook: true, settings: "[public]\nrequests_per_second = 500\n", ..FleetOptions::new("services") }
 }
 
-/// Quick: next to nothing, so that what is left behind is exactly that of one message. Full: traffic both ways.
-fn load(tier: Tier) -> Load {
-    let (chats, messages, pause_ms) = tier.pick((5, 5, 4000), (100, 1500, 100));
-    Load { chats, messages, pause_ms, replies: tier.pick(0, usize::MAX), reply_each: 3, file_each: 0, seed: 0 }
+/// Next to nothing, so that what is left behind is exactly that of one message.
+fn quiet(_: Tier) -> Load {
+    Load { chats: 5, messages: 5, pause_ms: 4000, replies: 0, reply_each: 3, file_each: 0, seed: 0 }
+}
+
+/// Traffic both ways.
+fn busy(_: Tier) -> Load {
+    Load { chats: 100, messages: 1500, pause_ms: 100, replies: usize::MAX, reply_each: 3, file_each: 0, seed: 0 }
 }

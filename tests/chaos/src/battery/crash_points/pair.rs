@@ -18,7 +18,7 @@ use crate::run::Run;
 const GROUP: i64 = -500_300;
 
 /// Where the active is stopped; S3 and S4 have a scenario of their own.
-const STOPS: [&str; 7] = ["P1", "P3", "P4", "S1", "S2", "S5", "S6"];
+const STOPS: [&str; 13] = ["L1", "L2", "L3", "L4", "P1", "P3", "P4", "S1", "S2", "S5", "S6", "S7", "S8"];
 
 pub async fn die(run: &mut Run) {
     let points: Vec<&Point> = (0..rounds(run)).flat_map(|_| CONNECTOR.iter()).collect();
@@ -54,12 +54,7 @@ async fn deed(run: &mut Run, office: &mut Office, point: &Point, tag: &str, n: i
         // An empty poll is enough.
         "P5" => {}
         "S8" => to_a_group_that_moved(run, tag, n).await,
-        "L5" => {
-            let mut command = run.fleet.command();
-            command.args(["handover", "support"]);
-            // Whoever is asked dies; the command waits for whoever comes next.
-            tokio::task::spawn_blocking(move || command.output());
-        }
+        "L5" => hand_over(run),
         name if name.starts_with('P') => {
             for part in 0..2 {
                 run.fleet.platform.message(customer(6_000), &format!("a customer writes [[{tag}-{part}]]")).await;
@@ -74,6 +69,13 @@ async fn deed(run: &mut Run, office: &mut Office, point: &Point, tag: &str, n: i
             send(run, &office.agent, &chat, tag).await;
         }
     }
+}
+
+/// Asks the active to step down. The command waits for whoever comes next, and whoever is asked, or comes next, may die.
+fn hand_over(run: &Run) {
+    let mut command = run.fleet.command();
+    command.args(["handover", "support"]);
+    tokio::task::spawn_blocking(move || command.output());
 }
 
 async fn send(run: &mut Run, agent: &Agent, chat: &str, tag: &str) {
@@ -128,17 +130,21 @@ async fn kept(run: &mut Run, promised: Vec<Promised>, points: usize) {
 pub async fn stop(run: &mut Run) {
     let mut office = Office::open(run, "anna", Vec::new(), 8).await;
     let points: Vec<&Point> = CONNECTOR.iter().filter(|point| STOPS.contains(&point.name)).collect();
-    let points = points.repeat(rounds(run));
+    let points = points.repeat(2);
     for (n, point) in points.iter().enumerate() {
         let armed = 1 - run.fleet.paired().await;
         run.fleet.arm_connector(armed, &point.told(), "stop").await;
         run.fleet.paired().await;
         let before = epoch(&run.fleet).await;
-        run.fleet.operate(&["handover", "support"]);
-        let held = raised(&run.fleet, before).await;
-        let tag = format!("stop-{}-{n}", point.name.to_lowercase());
-        deed(run, &mut office, point, &tag, n as i64).await;
+        hand_over(run);
+        if !point.name.starts_with('L') {
+            raised(&run.fleet, before).await;
+            let tag = format!("stop-{}-{n}", point.name.to_lowercase());
+            deed(run, &mut office, point, &tag, n as i64).await;
+        }
         let stopped = run.fleet.stopped_at(armed, &point.told()).await;
+        // At L1 it has not raised the lease yet.
+        let held = if point.name == "L1" { before } else { before + 1 };
         let now = raised(&run.fleet, held).await;
         run.fleet.thaw_at(armed, &point.told(), stopped);
         assert_ne!(run.fleet.paired().await, armed, "the thawed one stands by");

@@ -70,7 +70,7 @@ async fn ninety_at_once(run: &mut Run) {
     backlog.submit(chats.iter().map(news).collect()).await;
     run.more_out += chats.len();
     run.rest().await;
-    run.bug("burst_limiter", &["OUT-10"], "");
+    run.bug("burst_limiter", &["OUT-10"], "in the 1000 ms from");
 }
 
 /// A chatserver stops with numbers taken and nothing committed; the other one goes on with the next.
@@ -102,7 +102,8 @@ async fn numbered_before_the_commit(run: &mut Run) {
     run.fleet.fault("freeze", "chatserver:cs0", begun);
     run.witnessed("a chatserver stopped in its transaction");
     run.rest().await;
-    run.bug("serial_cursor", &["WS-1", "WS-2"], "");
+    // Only this bug leaves a hole; the next one only ends too early.
+    run.bug("serial_cursor", &["WS-1"], "");
 }
 
 /// The copy of the database that chatservers read from, if they do, is behind.
@@ -133,6 +134,6 @@ async fn read_from_a_standby(run: &mut Run) {
     lasting(2_000).await;
     run.witnessed("the standby did not follow");
     run.restless = run.sabotaged;
-    run.bug("cursor_from_standby", &["WS-2"], "");
+    run.bug("cursor_from_standby", &["WS-2"], ": reached ");
     run.rest().await;
 }

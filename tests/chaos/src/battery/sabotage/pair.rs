@@ -83,7 +83,7 @@ async fn stopped_before_the_claim(run: &mut Run, office: &mut Office) {
     shown(office, &chat, seq, None).await;
     run.witnessed("the successor was told to wait");
     run.fleet.paired().await;
-    run.bug("fence_unlocked", &["OUT-8"], "");
+    run.bug("fence_unlocked", &["OUT-8"], "(sendMessage)");
 }
 
 /// The answer of the platform is recorded after a person has decided without it.
@@ -106,7 +106,7 @@ async fn evidence_after_the_decision(run: &mut Run, office: &mut Office) {
     .await;
     run.fleet.paired().await;
     run.witnessed("evidence after the decision");
-    run.bug("last_write_wins", &["RC-1"], "");
+    run.bug("last_write_wins", &["RC-1"], "[[late]]");
 }
 
 /// A handover after a group had all that it may have in a minute.
@@ -139,7 +139,7 @@ async fn handed_over_with_a_full_window(run: &mut Run, office: &mut Office) {
         // Refused when it has gone out.
         let _ = office.agent.cancel(&chat, seq).await;
     }
-    run.bug("limiter_not_restored", &["OUT-10"], "");
+    run.bug("limiter_not_restored", &["OUT-10"], GROUP.to_string());
 }
 
 /// The connector dies between its commit and the ring, and nothing else happens.
@@ -164,5 +164,5 @@ async fn never_rung(run: &mut Run, office: &Office) {
     })
     .await;
     run.restless = run.sabotaged;
-    run.bug("no_sweep", &["IN-5", "WS-2"], "");
+    run.bug("no_sweep", &["IN-5"], "is still pending");
 }

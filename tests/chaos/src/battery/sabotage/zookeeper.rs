@@ -4,6 +4,7 @@
 use switchboard_tests::harness::{Backlog, Lane, Passage, SESSION_TIMEOUT_MS as T, Wanted, customer, lasting};
 use switchboard_tests::observer::boottime_ns;
 
+use crate::battery::partitions::its_server_follows;
 use crate::run::Run;
 
 pub async fn break_it(run: &mut Run) {
@@ -13,10 +14,8 @@ pub async fn break_it(run: &mut Run) {
     let chats = backlog.chats(fleet, &customers).await;
     run.more_in += chats.len();
     let active = fleet.paired().await;
-    if fleet.zookeeper.leader().await == active {
-        fleet.zookeeper.kill_server(active);
-        fleet.zookeeper.begin_server(active).await;
-    }
+    its_server_follows(run, active).await;
+    let fleet = &mut run.fleet;
     assert_eq!(fleet.paired().await, active);
     let news = |n: usize, chat: i64| {
         let key = format!("all-{chat}-{n}");
