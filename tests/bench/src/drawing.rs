@@ -35,7 +35,7 @@ impl Axes {
         let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
         let rates: Vec<f64> = points.iter().map(|point| point.rate).collect();
         let times: Vec<f64> = points.iter().flat_map(|point| [point.p50, point.p99]).collect();
-        let times = (10f64.powf(least(&times).log10().floor()), 10f64.powf(most(&times).log10().ceil()));
+        let times = (10f64.powf(least(&times).max(1e-3).log10().floor()), 10f64.powf(most(&times).log10().ceil()));
         Self { rates: (least(&rates) * 0.9, most(&rates) * 1.1), times }
     }
 

@@ -69,6 +69,13 @@ fn bench(words: &[String]) -> anyhow::Result<bool> {
     let folder = std::env::var_os("SWITCHBOARD_BENCH_REPORT").map_or_else(|| ".dev/reports".into(), PathBuf::from);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let asked = Asked { quick, folder };
+    // Only all rows in full are the report; others lie beside it.
+    let file = match (&wanted, quick) {
+        (None, false) => "bench.json".to_owned(),
+        (None, true) => "bench-quick.json".to_owned(),
+        (Some(name), quick) => format!("bench-{name}{}.json", if quick { "-quick" } else { "" }),
+    };
+    let file = asked.folder.join(file);
     let chosen: Vec<_> = ROWS.iter().filter(|row| wanted.as_ref().is_none_or(|name| row.name == *name)).collect();
     anyhow::ensure!(!chosen.is_empty(), "there is no such row: NAME is one of {}", names());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -77,18 +84,39 @@ fn bench(words: &[String]) -> anyhow::Result<bool> {
         println!("{}: {}", row.name, row.about);
         let begun = std::time::Instant::now();
         // A fleet that does not start panics, as in the scenarios; the other rows go on.
-        let outcome =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on((row.run)(&asked, &mut report))));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            runtime.block_on(async {
+                // Whatever the row has started stops when it is dropped.
+                tokio::select! {
+                    done = (row.run)(&asked, &mut report) => done.map(Some),
+                    asked = asked_to_end() => asked.map(|()| None),
+                }
+            })
+        }));
         match outcome {
-            Ok(Ok(())) => println!("  ({:.0} s)", begun.elapsed().as_secs_f64()),
+            Ok(Ok(None)) => anyhow::bail!("interrupted"),
+            Ok(Ok(Some(()))) => println!("  ({:.0} s)", begun.elapsed().as_secs_f64()),
             Ok(Err(error)) => report.broke(row.name, &format!("{error:#}")),
             Err(_) => report.broke(row.name, "it panicked; see above"),
         }
-        report.write(&asked.folder.join("bench.json"))?;
+        report.write(&file)?;
     }
     let (met, missed, broken) = report.counts();
-    println!("{met} goals met, {missed} missed, {broken} rows broken; {}", asked.folder.join("bench.json").display());
+    println!("{met} goals met, {missed} missed, {broken} rows broken; {}", file.display());
     Ok(missed + broken == 0)
+}
+
+/// Until a person or a service manager wants us to end.
+async fn asked_to_end() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
 }
 
 fn names() -> String {

@@ -25,7 +25,7 @@ pub fn spent(run: &Path) -> BTreeMap<&'static str, f64> {
 }
 
 /// Its parent, and its processor time in seconds.
-fn stat(pid: u32) -> Option<(u32, f64)> {
+pub fn stat(pid: u32) -> Option<(u32, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name stands in brackets and may hold anything.
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_whitespace().collect();

@@ -26,6 +26,7 @@ pub struct Metric {
     ratio: Option<Runs>,
     goal: Option<(f64, Better)>,
     better: Better,
+    decided_by: fn(&Runs) -> f64,
     note: String,
 }
 
@@ -33,8 +34,17 @@ impl Metric {
     /// A figure without floor and goal.
     pub fn new(name: &str, value: impl IntoIterator<Item = f64>, unit: &'static str) -> Self {
         let value = value.into_iter().collect();
-        let better = Better::Lower;
-        Self { name: name.to_owned(), value, unit, floor: None, ratio: None, goal: None, better, note: String::new() }
+        Self {
+            name: name.to_owned(),
+            value,
+            unit,
+            floor: None,
+            ratio: None,
+            goal: None,
+            better: Better::Lower,
+            decided_by: Runs::median,
+            note: String::new(),
+        }
     }
 
     /// Against the floor of each run, in the same unit and order.
@@ -44,7 +54,13 @@ impl Metric {
         self
     }
 
-    /// What the ratio must be, or without a floor the value: the median of all runs decides.
+    /// The greatest of all runs stands for them, instead of their median.
+    pub fn by_most(mut self) -> Self {
+        self.decided_by = Runs::most;
+        self
+    }
+
+    /// What the ratio must be, or without a floor the value.
     pub fn goal(mut self, better: Better, goal: f64) -> Self {
         (self.goal, self.better) = (Some((goal, better)), better);
         self
@@ -59,7 +75,7 @@ impl Metric {
     /// Whether the goal is met; `None` without a goal.
     pub fn pass(&self) -> Option<bool> {
         let (goal, better) = self.goal?;
-        let decisive = self.ratio.as_ref().unwrap_or(&self.value).median();
+        let decisive = (self.decided_by)(self.ratio.as_ref().unwrap_or(&self.value));
         Some(match better {
             Better::Lower => decisive <= goal,
             Better::Higher => decisive >= goal,
@@ -69,12 +85,13 @@ impl Metric {
     fn json(&self) -> Value {
         let spread = |runs: &Runs| json!([rounded(runs.spread().0), rounded(runs.spread().1)]);
         json!({
-            "name": self.name, "value": rounded(self.value.median()), "unit": self.unit, "runs": self.value.count(),
+            "name": self.name, "value": rounded((self.decided_by)(&self.value)), "unit": self.unit, "runs": self.value.count(),
             "spread": spread(&self.value),
             "floor": self.floor.as_ref().map(|floor| rounded(floor.median())),
-            "ratio": self.ratio.as_ref().map(|ratio| rounded(ratio.median())),
+            "ratio": self.ratio.as_ref().map(|ratio| rounded((self.decided_by)(ratio))),
             "ratio_spread": self.ratio.as_ref().map(spread),
             "goal": self.goal.map(|(goal, _)| goal),
+            "goal_of": self.goal.map(|_| if self.ratio.is_some() { "ratio" } else { "value" }),
             "better": if self.better == Better::Lower { "lower" } else { "higher" },
             "pass": self.pass(), "note": self.note,
         })
@@ -82,11 +99,11 @@ impl Metric {
 
     fn line(&self) -> String {
         let (least, most) = self.value.spread();
-        let (value, unit) = (self.value.median(), self.unit);
+        let (value, unit) = ((self.decided_by)(&self.value), self.unit);
         let mut line =
             format!("{:<34} {:>10} {unit:<6} [{} .. {}]", self.name, short(value), short(least), short(most));
         if let (Some(floor), Some(ratio)) = (&self.floor, &self.ratio) {
-            let _ = write!(line, "  floor {}  ratio {:.2}", short(floor.median()), ratio.median());
+            let _ = write!(line, "  floor {}  ratio {:.2}", short(floor.median()), (self.decided_by)(ratio));
         }
         if let Some((goal, better)) = self.goal {
             let sign = if better == Better::Lower { "at most" } else { "at least" };

@@ -10,9 +10,9 @@ use tokio_postgres::Client;
 
 use crate::floor;
 
-/// Agents.
+/// Agents: those of `sql/people.sql`.
 pub const AGENTS: usize = 20;
-/// Chats.
+/// Chats: those of `sql/people.sql`.
 pub const CHATS: usize = 1000;
 
 /// What a test client may not do from one address, and a log line a message: neither is measured here.
@@ -114,27 +114,9 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 
 /// Agents, customers, and a chat of each customer that an agent has taken.
 async fn people(database: &Client) -> anyhow::Result<()> {
-    let agents = AGENTS - 1;
-    let chats = CHATS - 1;
-    let sql = format!(
-        "INSERT INTO feed (name) SELECT 'bench:' || n FROM generate_series(0, {agents}) n;
-         INSERT INTO agent (name, display_name, feed_id)
-         SELECT 'bench' || lpad(n::text, 2, '0'), 'Agent ' || n, f.id FROM generate_series(0, {agents}) n JOIN feed f ON f.name = 'bench:' || n;
-         UPDATE feed SET name = 'agent:' || a.id FROM agent a WHERE a.feed_id = feed.id AND feed.name LIKE 'bench:%';
-         INSERT INTO agent_queue (agent_id, queue_id) SELECT a.id, q.id FROM agent a, queue q WHERE a.name LIKE 'bench%';
-         INSERT INTO customer (account_id, platform_id, name)
-         SELECT a.id, (700100000 + n)::text, 'Customer ' || (700100000 + n) FROM generate_series(0, {chats}) n, account a;
-         INSERT INTO chat (account_id, platform_key, customer_id, title, state, agent_id, queue_id)
-         SELECT c.account_id, c.platform_id, c.id, c.name, 1, g.id, q.id FROM customer c JOIN queue q ON q.name = 'support'
-           JOIN agent g ON g.name = 'bench' || lpad((c.platform_id::bigint % {AGENTS})::text, 2, '0');
-         INSERT INTO interaction (account_id, chat_id, queue_id, agent_id, opened_at, taken_at)
-         SELECT account_id, id, queue_id, agent_id, now(), now() FROM chat;
-         UPDATE chat SET interaction_id = i.id FROM interaction i WHERE i.chat_id = chat.id;
-         ANALYZE customer, chat, agent, feed, queue, account"
-    );
     // Planned as a migration is.
     database.batch_execute("SET enable_seqscan = on; SET plan_cache_mode = auto").await?;
-    database.batch_execute(&sql).await.context("agents and chats")?;
+    database.batch_execute(floor::PEOPLE).await.context("agents and chats")?;
     database.batch_execute(floor::bare::PLANNED).await?;
     Ok(())
 }

@@ -8,14 +8,15 @@ pub mod wake;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
 use bare::Bare;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::MissedTickBehavior;
 
-use crate::figures::percentile;
+use crate::figures::{Runs, percentile};
 
 /// A floor's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ macro_rules! file {
 
 /// Makes what the others need.
 pub const PREPARE: &str = include_str!("../../sql/prepare.sql");
+/// Agents and chats, in the floors' database and in the fleet's.
+pub const PEOPLE: &str = include_str!("../../sql/people.sql");
 /// A batch of updates is stored.
 pub const INTAKE: (Name, &str) = file!("intake");
 /// A batch is drained.
@@ -61,8 +64,8 @@ pub fn median_ms(mut times: Vec<Duration>) -> f64 {
     percentile(&sorted, 0.5) as f64 / 1e6
 }
 
-/// One message through intake, drain and one reader, one after another: the time of each of `count`.
-pub async fn chain(url: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
+/// One message through intake, drain and one reader, one after another: the time of each of `count`, one `every` so long.
+pub async fn chain(url: &str, count: usize, every: Duration) -> anyhow::Result<Vec<Duration>> {
     let mut intake = Bare::open(url, INTAKE.1, &[("batch", "1")]).await?;
     let mut drain = Bare::open(url, DRAIN.1, &[]).await?;
     let reader = bare::connect(url).await?;
@@ -74,8 +77,9 @@ pub async fn chain(url: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
         _ => None,
     });
     let statement = reader.prepare(&statement.context("read.sql reads nothing")?).await?;
-    let mut times = Vec::with_capacity(count);
+    let (mut times, mut turns) = (Vec::with_capacity(count), turns(every));
     for _ in 0..count {
+        turns.tick().await;
         let stored = intake.once().await?;
         let drained = drain.once().await?;
         anyhow::ensure!(drain.number("taken") == 1, "one message was stored, {} drained", drain.number("taken"));
@@ -89,12 +93,47 @@ pub async fn chain(url: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// An agent's message stored, found and claimed, `count` times.
-pub async fn answer_chain(url: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
+/// A turn after each `every`: a floor as often as the path beside it, because a processor that sleeps in between wakes up late
+/// for both. One of no length has no pauses.
+pub fn turns(every: Duration) -> tokio::time::Interval {
+    let mut turns = tokio::time::interval(every.max(Duration::from_nanos(1)));
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns
+}
+
+/// Statements and wake of a path, in milliseconds, of several runs.
+#[derive(Default)]
+pub struct Parts {
+    chains: Vec<f64>,
+    wakes: Vec<f64>,
+}
+
+impl Parts {
+    /// Those of one run.
+    pub fn add(&mut self, chain: f64, wake: f64) {
+        self.chains.push(chain);
+        self.wakes.push(wake);
+    }
+
+    /// Both together, of each run.
+    pub fn whole(&self) -> Vec<f64> {
+        self.chains.iter().zip(&self.wakes).map(|(chain, wake)| chain + wake).collect()
+    }
+
+    /// What the floor is made of.
+    pub fn note(&self) -> String {
+        let median = |values: &[f64]| values.iter().copied().collect::<Runs>().median();
+        format!("floor = statements {:.3} + wake {:.3}", median(&self.chains), median(&self.wakes))
+    }
+}
+
+/// An agent's message stored, found and claimed, `count` times, one `every` so long.
+pub async fn answer_chain(url: &str, count: usize, every: Duration) -> anyhow::Result<Vec<Duration>> {
     let mut submit = Bare::open(url, SUBMIT.1, &[]).await?;
     let mut claim = Bare::open(url, CLAIM.1, &[]).await?;
-    let mut times = Vec::with_capacity(count);
+    let (mut times, mut turns) = (Vec::with_capacity(count), turns(every));
     for _ in 0..count {
+        turns.tick().await;
         times.push(submit.once().await? + claim.once().await?);
         anyhow::ensure!(claim.variables.get("ids").is_some_and(|ids| ids.len() > 2), "nothing was claimed");
     }
@@ -104,32 +143,34 @@ pub async fn answer_chain(url: &str, count: usize) -> anyhow::Result<Vec<Duratio
 /// Messages a second through one intake connection and one drainer at once, batches of 100, for `span`.
 pub async fn most_a_second(url: &str, span: Duration) -> anyhow::Result<f64> {
     /// The intake waits for the drain beyond so many.
-    const AHEAD: u64 = 1_000;
-    let (stored, drained) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    const AHEAD: usize = 1_000;
+    drain_all(url).await?;
     let mut intake = Bare::open(url, INTAKE.1, &[("batch", "100")]).await?;
     let mut drain = Bare::open(url, DRAIN.1, &[]).await?;
     intake.maker = Some(updates(100));
+    let room = Arc::new(Semaphore::new(AHEAD));
+    let (news, mut stored) = watch::channel(0u64);
     let begun = Instant::now();
-    let until = begun + span;
-    let counts = (stored.clone(), drained.clone());
+    let (until, taking) = (begun + span, room.clone());
     let storing = tokio::spawn(async move {
         while Instant::now() < until {
-            if counts.0.load(Ordering::Relaxed) >= counts.1.load(Ordering::Relaxed) + AHEAD {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-                continue;
-            }
+            taking.acquire_many(100).await?.forget();
             intake.once().await?;
-            counts.0.fetch_add(100, Ordering::Relaxed);
+            news.send_modify(|count| *count += 100);
         }
         anyhow::Ok(())
     });
-    while !storing.is_finished() || drained.load(Ordering::Relaxed) < stored.load(Ordering::Relaxed) {
+    let mut drained = 0;
+    // Closed and nothing more than was drained: the intake has ended.
+    while stored.wait_for(|count| *count > drained).await.is_ok() {
         drain.once().await?;
-        drained.fetch_add(drain.number("taken"), Ordering::Relaxed);
+        let taken = drain.number("taken");
+        drained += taken;
+        room.add_permits(taken as usize);
     }
     let elapsed = begun.elapsed();
     storing.await??;
-    Ok(drained.load(Ordering::Relaxed) as f64 / elapsed.as_secs_f64())
+    Ok(drained as f64 / elapsed.as_secs_f64())
 }
 
 /// Batches of new updates, alike to those that the file makes.
@@ -179,6 +220,8 @@ pub async fn plain_rows_a_second(url: &str, span: Duration) -> anyhow::Result<f6
         spent += plain.once().await?;
         rows += 100.0;
     }
+    // Neither its vacuum nor its log falls into the next measurement.
+    bare::connect(url).await?.batch_execute("TRUNCATE floor_plain").await?;
     Ok(rows / spent.as_secs_f64())
 }
 

@@ -1,7 +1,8 @@
 //! Agents who only look: each has a socket, and notes when the frame of each message came.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::{SinkExt, StreamExt};
@@ -22,13 +23,23 @@ pub struct Shown {
     times: Vec<AtomicI64>,
     count: AtomicU64,
     last: AtomicI64,
+    goal: AtomicU64,
+    gate: Mutex<()>,
+    reached: Condvar,
 }
 
 impl Shown {
     /// For so many messages.
     pub fn new(messages: usize) -> Arc<Self> {
         let times = (0..messages).map(|_| AtomicI64::new(0)).collect();
-        Arc::new(Self { times, count: AtomicU64::new(0), last: AtomicI64::new(0) })
+        Arc::new(Self {
+            times,
+            count: AtomicU64::new(0),
+            last: AtomicI64::new(0),
+            goal: AtomicU64::new(u64::MAX),
+            gate: Mutex::new(()),
+            reached: Condvar::new(),
+        })
     }
 
     /// Message `number` was shown.
@@ -38,7 +49,14 @@ impl Shown {
 
     /// How many were.
     pub fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Waits until so many were, `patience` at most.
+    pub fn wait(&self, goal: u64, patience: Duration) {
+        self.goal.store(goal, Ordering::SeqCst);
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.reached.wait_timeout_while(gate, patience, |()| self.count() < goal));
     }
 
     /// When one was shown last.
@@ -50,8 +68,13 @@ impl Shown {
         let Some(number) = number_of(text) else { return };
         let Some(time) = self.times.get(number) else { return };
         if time.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.count.fetch_add(1, Ordering::Relaxed);
             self.last.store(now, Ordering::Relaxed);
+            let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+            if count >= self.goal.load(Ordering::SeqCst) {
+                // Whoever waits has looked by then, or looks afterwards.
+                drop(self.gate.lock());
+                self.reached.notify_all();
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 //! with one on standard output.
 //!
 //! **Open loop.** A rate has a schedule, made before: message *n* is due at `begin + n / rate`, whatever became of those
-//! before it, and its latency counts from when it was due. A system that stalls is charged for every message that waited.
+//! before it, and its latency counts from when it was due; at most `connections` are under way at once. A system that stalls is charged for every message that waited.
 
 pub mod agents;
+mod feed;
 pub mod sends;
 pub mod webhooks;
 
@@ -13,6 +14,8 @@ use std::process::Stdio;
 use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
+
+pub use feed::Webhooks;
 
 use crate::figures::percentile;
 
@@ -44,4 +47,9 @@ pub fn summary(mut times: Vec<u64>) -> Value {
 /// A number of an order.
 pub fn number(order: &Value, name: &str) -> anyhow::Result<f64> {
     order[name].as_f64().with_context(|| format!("the order names no {name}"))
+}
+
+/// A figure in milliseconds of what a load told.
+pub fn ms(told: &Value, which: &str, share: &str) -> f64 {
+    told[which][share].as_f64().unwrap_or(f64::NAN)
 }

@@ -15,11 +15,15 @@ use serde_json::{Value, json};
 use super::agents::{self, Shown};
 use super::{number, order, summary};
 use crate::clock::{be_exact, now_ns, sleep_until};
+use crate::processor;
 
 /// Most messages of one order.
 const MOST: usize = 4_000_000;
 /// How long what was sent may take to be shown after the last.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The platform's pause after a refusal.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What all connections share.
 struct Plan {
@@ -86,10 +90,7 @@ pub fn run() -> anyhow::Result<Value> {
         }
     }
     let sent = plan.acked.load(Ordering::Relaxed);
-    let give_up = now_ns() + PATIENCE.as_nanos() as i64;
-    while shown.count() < sent && now_ns() < give_up {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    shown.wait(sent, PATIENCE);
     Ok(told(&plan, &shown, acks, warm_ns))
 }
 
@@ -112,6 +113,7 @@ fn told(plan: &Plan, shown: &Shown, acks: Vec<(i64, u64)>, warm_ns: i64) -> Valu
         "sent": sent, "shown": shown.count(), "refused": plan.refused.load(Ordering::Relaxed),
         "missing": sent.saturating_sub(shown.count()), "a_second": shown.count() as f64 / elapsed,
         "frame_ms": summary(latencies), "ack_ms": summary(acks),
+        "load_s": processor::stat(std::process::id()).map(|(_, seconds)| seconds),
     })
 }
 
@@ -139,10 +141,10 @@ fn connection(plan: &Plan) -> anyhow::Result<Vec<(i64, u64)>> {
             if status == 200 {
                 break;
             }
-            // A platform brings it again; the time goes on.
+            // A platform brings it again, soon; the time goes on.
             plan.refused.fetch_add(1, Ordering::Relaxed);
             anyhow::ensure!(status == 429 || status == 503, "a webhook was answered {status}");
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(AGAIN);
         }
         plan.due[place].store(due, Ordering::Relaxed);
         plan.acked.fetch_add(1, Ordering::Relaxed);

@@ -12,7 +12,7 @@ const ALLOWANCE: f64 = 30.0;
 
 /// Measures the row.
 pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
-    let few = asked.pick(200, 1200);
+    let few = asked.pick(300, 900);
     one(report, "5_ms", FleetOptions { reply_delay_ms: 5, ..stage::options("bench-limits-5") }, few, 0.97).await?;
     one(report, "100_ms", FleetOptions { reply_delay_ms: 100, ..stage::options("bench-limits-100") }, few, 0.9).await
 }
@@ -46,13 +46,15 @@ async fn one(
     }
     counted.sort_unstable();
     anyhow::ensure!(counted.len() == messages, "{} of {messages} messages were sent", counted.len());
-    let span = (counted[messages - 1] - counted[0]) as f64 / 1e9;
-    let used = (messages as f64 - 1.0) / (span * ALLOWANCE);
+    // What the account may send at once, at the beginning, is no rate.
+    let from = counted.partition_point(|at| *at < counted[0] + 1_000_000_000);
+    let span = (counted[messages - 1] - counted[from]) as f64 / 1e9;
+    let used = (messages - 1 - from) as f64 / (span * ALLOWANCE);
     report.add(Metric::new(&format!("limit_used_{name}"), [used], "share").goal(Better::Higher, least));
     let most = most_in_a_second(&counted);
     let metric =
         Metric::new(&format!("limit_most_in_a_second_{name}"), [most as f64], "calls").goal(Better::Lower, ALLOWANCE);
-    report.add(metric.note(format!("by the simulator's clock; {refused} refused")));
+    report.add(metric.note(format!("the account's window, by the simulator's clock; {refused} refused")));
     anyhow::ensure!(refused == 0, "{refused} calls were over a limit");
     Ok(())
 }

@@ -1,44 +1,47 @@
 //! Agent's send → the platform's call.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::inbound::ms;
-use crate::figures::{Runs, percentile};
-use crate::load;
+use crate::figures::percentile;
+use crate::load::{self, ms};
 use crate::report::{Better, Metric, Report};
 use crate::stage::{self, Stage};
 use crate::{Asked, floor};
 
 /// Messages a second of all agents.
 const RATE: f64 = 100.0;
+/// Between two of them.
+const EVERY: Duration = Duration::from_millis(10);
 
 /// Measures the row.
 pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
     let stage = Stage::start(stage::options("bench-outbound")).await?;
     no_limits(&stage).await;
-    let (mut p50s, mut p99s, mut accepted, mut floors, mut parts) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut p50s, mut p99s, mut accepted) = (vec![], vec![], vec![]);
+    let (mut paced, mut hot) = (floor::Parts::default(), floor::Parts::default());
     // The sender reads everything until it knows what it has seen.
     sends(&stage, 8.0).await?;
     for _ in 0..asked.pick(3, 7) {
-        floor::answer_chain(&stage.floor, asked.pick(100, 400)).await?;
-        let chain = floor::median_ms(floor::answer_chain(&stage.floor, asked.pick(400, 2000)).await?);
-        let wake = floor::median_ms(floor::wake::times(&stage.fleet.zookeeper.connect(), asked.pick(500, 2000)).await?);
+        for (parts, every, count) in [(&mut hot, Duration::ZERO, 1000), (&mut paced, EVERY, asked.pick(100, 400))] {
+            let chain = floor::median_ms(floor::answer_chain(&stage.floor, count, every).await?);
+            let wake = floor::wake::times(&stage.fleet.zookeeper.connect(), count, every).await?;
+            parts.add(chain, floor::median_ms(wake));
+        }
         let (told, mut times) = sends(&stage, asked.pick(4.0, 15.0)).await?;
         times.sort_unstable();
         p50s.push(percentile(&times, 0.5) as f64 / 1e6);
         p99s.push(percentile(&times, 0.99) as f64 / 1e6);
         accepted.push(ms(&told, "accepted", "p50"));
-        floors.push(chain + wake);
-        parts.push((chain, wake));
     }
-    let (chain, wake): (Vec<f64>, Vec<f64>) = parts.into_iter().unzip();
-    let median = |values: Vec<f64>| values.into_iter().collect::<Runs>().median();
-    let note = format!("floor = statements {:.3} + wake {:.3}", median(chain), median(wake));
-    let p50 = Metric::new("send_to_call_p50", p50s.clone(), "ms").over(&p50s, &floors).note(note);
+    let note = format!("{}, as often as the path", paced.note());
+    let p50 = Metric::new("send_to_call_p50", p50s.clone(), "ms").over(&p50s, &paced.whole()).note(note);
     report.add(p50.goal(Better::Lower, 1.5));
+    let note = format!("{}, back to back: a machine that never sleeps", hot.note());
+    report.add(Metric::new("send_to_call_p50_hot_floor", p50s.clone(), "ms").over(&p50s, &hot.whole()).note(note));
     report.add(Metric::new("send_to_call_p99", p99s, "ms"));
     report.add(Metric::new("send_to_answer_p50", accepted, "ms"));
     Ok(())
