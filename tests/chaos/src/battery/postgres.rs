@@ -7,6 +7,7 @@ use switchboard_tests::harness::{Database, Fleet, FleetOptions, Onlooker, StopMo
 use switchboard_tests::observer::boottime_ns;
 
 use super::{Scenario, by_webhook, comes_in, goes_on, usual, world};
+use crate::observed::deliveries;
 use crate::run::Run;
 
 /// After the database answers again, so soon its work must go on, milliseconds.
@@ -34,7 +35,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         id: "F06",
         name: "freeze_the_primary",
-        about: "the primary is frozen, and then its Patroni alone: a stale primary acknowledges nothing",
+        about: "the primary is frozen, and then its Patroni alone: neither acknowledges what it cannot keep",
         quick: false,
         options: || FleetOptions { database: PAIR, ..by_webhook() },
         load: usual,
@@ -133,28 +134,44 @@ async fn lose_the_primary(run: &mut Run) {
     told(run, "failovers", &recoveries);
 }
 
+/// Frozen Postgres: its Patroni waits for it with the lock in hand, and only a host's watchdog could end that; so nobody replaces
+/// it, and webhooks are answered 503. Frozen Patroni: the other takes the lock, while the old primary can still be written to.
 async fn freeze_the_primary(run: &mut Run) {
-    let mut recoveries = Vec::new();
-    for postgres_itself in [true, false] {
+    for span in [3_000, 10_000] {
         let fleet = &mut run.fleet;
         goes_on(fleet, 10).await;
-        let pair = fleet.patroni();
-        let primary = pair.primary().await;
-        let signal = |pair: &switchboard_tests::harness::Patroni, signal| match postgres_itself {
-            true => pair.signal_postgres(primary, signal),
-            false => pair.signal_patroni(primary, signal),
-        };
+        let primary = fleet.patroni().primary().await;
         let begun = boottime_ns();
-        signal(pair, Signal::STOP);
-        pair.replaced(primary).await;
-        recoveries.push(back(fleet, begun).await);
-        comes_in(fleet, 10).await;
-        signal(fleet.patroni(), Signal::CONT);
+        fleet.patroni().signal_postgres(primary, Signal::STOP);
+        // What had been committed by then may still be answered.
+        lasting(500).await;
+        let mut witness = fleet.witness();
+        let before = witness.acknowledged();
+        lasting(span).await;
+        assert_eq!(witness.acknowledged(), before, "nothing can be stored");
+        fleet.patroni().signal_postgres(primary, Signal::CONT);
         fleet.fault("freeze", "postgres", begun);
+        let (_, more) = back(fleet, begun).await;
         fleet.patroni().whole(true).await;
-        run.witnessed(format!("Patroni made server {} the primary", 1 - primary));
+        let refused = deliveries(&fleet.dir).iter().filter(|(_, status)| *status == Some(503)).count();
+        run.notes.push(format!("Postgres frozen for {span} ms: the next acknowledgement {more} ms after it answered"));
+        run.demand(more <= RECOVERY_MS, format!("the pool was back after {more} ms"));
+        run.demand(span < 10_000 || refused > 0, "no webhook was answered 503");
+        run.witnessed(format!("{span} ms without an acknowledgement, {refused} answers were 503"));
     }
-    told(run, "frozen", &recoveries);
+    let fleet = &mut run.fleet;
+    goes_on(fleet, 10).await;
+    let primary = fleet.patroni().primary().await;
+    let begun = boottime_ns();
+    fleet.patroni().signal_patroni(primary, Signal::STOP);
+    fleet.patroni().replaced(primary).await;
+    let recovery = back(fleet, begun).await;
+    comes_in(fleet, 10).await;
+    fleet.patroni().signal_patroni(primary, Signal::CONT);
+    fleet.fault("freeze", "postgres", begun);
+    fleet.patroni().whole(true).await;
+    run.witnessed(format!("Patroni made server {} the primary", 1 - primary));
+    told(run, "Patroni frozen", &[recovery]);
 }
 
 async fn lose_the_standby(run: &mut Run) {
