@@ -32,6 +32,8 @@ pub struct Line {
     pub over_limit: u64,
     /// Calls beside another sender.
     pub two_senders: u64,
+    /// Messages that a database which was set back knows nothing of any more; they had been delivered.
+    pub forgotten: u64,
     /// From a fault to the next tenure that may send, milliseconds.
     pub takeover_ms: Vec<i64>,
     /// The longest way of a customer's message to an agent, milliseconds.
@@ -65,6 +67,13 @@ impl Line {
         self.over_limit = report.finding("OUT-10").violated;
         self.two_senders = report.finding("OUT-8").violated;
         self.takeover_ms = figures.takeover_ms.clone();
+    }
+
+    /// Leaves out what a database that was set back cannot know: so many delivered messages, so many calls.
+    pub fn forget(&mut self, (messages, calls): (u64, u64)) {
+        self.forgotten = messages.min(self.lost);
+        self.lost -= self.forgotten;
+        self.two_senders = self.two_senders.saturating_sub(calls);
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Run {
     pub more_out: usize,
     /// Invariants that say nothing here: the database was set back, and no longer knows what was promised.
     pub forgotten: Vec<&'static str>,
+    /// How many delivered messages, and how many calls, the database knows nothing of then.
+    pub forgot: (u64, u64),
     /// Whether known bugs are switched on.
     pub sabotaged: bool,
     /// What must be caught then.
@@ -106,6 +108,7 @@ impl Run {
             more_in: 0,
             more_out: 0,
             forgotten: Vec::new(),
+            forgot: (0, 0),
             sabotaged,
             bugs: Vec::new(),
             idle: 0,

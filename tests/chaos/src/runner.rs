@@ -64,6 +64,7 @@ async fn play(scenario: &Scenario, arguments: &Arguments, line: &mut Line) {
     run.settle().await;
     let report = run.fleet.judge(&run.expected).await;
     line.count(&report);
+    line.forget(run.forgot);
     line.gap_ms = shown_after_ms(&run.fleet.dir).last().copied().unwrap_or_default();
     (line.faults, line.seen) = run.witnesses();
     line.witnessed = line.seen >= line.faults;
@@ -104,6 +105,9 @@ fn broken(run: &Run, report: &Report, line: &Line) -> Vec<String> {
     let figures = &report.figures;
     if (figures.inbound, figures.out) != run.totals() && run.forgotten.is_empty() {
         broken.push(format!("{} in and {} out, and not {:?}", figures.inbound, figures.out, run.totals()));
+    }
+    if line.lost + line.duplicated + line.two_senders > 0 && broken.is_empty() {
+        broken.push(format!("{} lost, {} doubled, {} beside another", line.lost, line.duplicated, line.two_senders));
     }
     if (figures.unexplained > 0 || figures.undecided > 0) && run.forgotten.is_empty() {
         broken.push(format!("{} unexplained, {} undecided", figures.unexplained, figures.undecided));

@@ -10,7 +10,7 @@ use switchboard_tests::agent::Agent;
 use switchboard_tests::harness::{Database, Fleet, FleetOptions, connect, lasting, until};
 use switchboard_tests::observer::boottime_ns;
 
-use super::{Scenario, usual, world};
+use super::{Scenario, proxy_misses, usual, world};
 use crate::observed::each_line;
 use crate::run::Run;
 
@@ -62,9 +62,14 @@ async fn restore(run: &mut Run, anew: bool) {
     send(fleet, &agent, &chats).await;
     if anew {
         for number in 0..2 {
-            fleet.kill_connector(number);
+            let server = format!("files_support/s{number}");
+            let missed = run.fleet.proxy_missed(&server);
+            run.fleet.kill_connector(number);
+            proxy_misses(&run.fleet, &server, missed).await;
+            run.witnessed(format!("HAProxy: {server} is DOWN"));
         }
     }
+    let fleet = &mut run.fleet;
     let begun = boottime_ns();
     tokio::task::block_in_place(|| fleet.postgres.restore(&moment));
     fleet.fault("kill", "postgres", begun);
@@ -187,6 +192,8 @@ async fn held(run: &mut Run, agent: &Agent, begun: i64) {
     run.demand(twice.is_empty(), format!("sent twice after it was decided: {twice:?}"));
     run.witnessed("agents were told to begin anew, and the platform was called for nothing of before");
     run.forgotten = FORGOTTEN.to_vec();
+    // The held ones were called under a tenure that is not in the ledger any more.
+    run.forgot = (GONE as u64, HELD as u64);
 }
 
 /// Texts that the platform delivered more than once.
