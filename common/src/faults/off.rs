@@ -44,8 +44,8 @@ pub fn standby() -> Option<String> {
     None
 }
 
-/// What a later release migrates to; a release knows its own only.
+/// Where a later release's migrations are; a release knows its own only.
 #[inline(always)]
-pub fn later_migrations() -> [refinery::Migration; 0] {
-    []
+pub fn later_migrations() -> Option<std::path::PathBuf> {
+    None
 }

@@ -23,7 +23,10 @@ pub async fn migrate(database: &Database) -> Result<Vec<String>, StoreError> {
         .await?;
     let client: &mut tokio_postgres::Client = &mut connection;
     let mut migrations = embedded::migrations::runner().get_migrations().clone();
-    migrations.extend(later_migrations());
+    if let Some(folder) = later_migrations() {
+        let later = refinery::load_sql_migrations(folder);
+        migrations.extend(later.map_err(|error| StoreError::Unexpected(format!("migration: {error}")))?);
+    }
     let report = during("A2", refinery::Runner::new(&migrations).run_async(client)).await.map_err(|error| {
         let cause = sources(&error).filter_map(|cause| cause.downcast_ref().map(words)).next();
         StoreError::Unexpected(format!(

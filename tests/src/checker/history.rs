@@ -355,7 +355,7 @@ impl Story {
         };
         let row = &mut self.lines.of("dump/outbox")[message.rows[part]];
         row["state"] = number.into();
-        row["reason"] = if state == "failed" { json!("the platform refused") } else { Value::Null };
+        row["reason"] = if state == "failed" { json!("the platform refused") } else { serde_json::Value::Null };
         row["open"] = (number == 0).into();
         let outcome = format!("o:{}:{part}:{state}:{}", message.client_key, self.counter);
         // `item` is in words of the story's own: the checker never reads it.

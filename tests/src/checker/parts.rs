@@ -118,7 +118,16 @@ impl<'a> Parts<'a> {
             });
             let mut attempts = attempts.remove(&(row.account_id, row.id)).unwrap_or_default();
             attempts.sort_by_key(|attempt| attempt.n);
-            let part = Part { row, hash, group, attempts, outcomes: Vec::new(), resends: 0, requeued: false, cancelled: false };
+            let part = Part {
+                row,
+                hash,
+                group,
+                attempts,
+                outcomes: Vec::new(),
+                resends: 0,
+                requeued: false,
+                cancelled: false,
+            };
             if all.by_place.insert(part.place(), all.parts.len()).is_some() {
                 log.violate(|| format!("the outbox holds {} twice", part.name()));
             }

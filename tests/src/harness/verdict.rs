@@ -22,7 +22,11 @@ impl Fleet {
             // Whoever cannot come back has seen nothing.
             let at_head = |view: &crate::agent::View| {
                 let there = view.session.is_some() && !view.cursors.is_empty();
-                there && view.cursors.iter().all(|(feed, seq)| heads.iter().any(|(name, head)| name == feed && head <= seq))
+                there
+                    && view
+                        .cursors
+                        .iter()
+                        .all(|(feed, seq)| heads.iter().any(|(name, head)| name == feed && head <= seq))
             };
             let shown = agent.wait_until("its feeds' heads", std::time::Duration::from_secs(seconds), at_head).await;
             shown.unwrap_or_else(|error| panic!("{error}"));

@@ -75,7 +75,7 @@ pub const LIMITS: &[Case] = &[
             run.set("mock", call("a4"), json!({"reply": "429", "retry_after": 600}));
             run.set("mock", call("a10"), json!({"chat": "-502"}));
         },
-        &["OUT-3", "OUT-4", "OUT-11"],
+        &["OUT-3", "OUT-4", "OUT-5", "OUT-11"],
     ),
     (
         "another key at the second try",

@@ -31,7 +31,7 @@ pub const OUTBOUND: &[Case] = &[
     (
         "one client key, two messages",
         |run| run.repeat("dump/outbox", json!({"client_key": "a5"}), json!({"id": 999, "chat_seq": 90})),
-        &["OUT-2", "OUT-14"],
+        &["OUT-2", "OUT-5", "OUT-14"],
     ),
     ("applied twice", |run| again(run, call("a1"), json!({})), &["OUT-3"]),
     (
@@ -91,7 +91,7 @@ pub const OUTBOUND: &[Case] = &[
         },
         &["OUT-4"],
     ),
-    ("failed, but applied", |run| run.set("mock", call("a4"), json!({"applied": true})), &["OUT-4"]),
+    ("failed, but applied", |run| run.set("mock", call("a4"), json!({"applied": true})), &["OUT-4", "OUT-5"]),
     (
         "cancelled, but applied",
         |run| {

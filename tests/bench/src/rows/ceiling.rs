@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use switchboard_tests::harness::FleetOptions;
 
-use crate::report::{Better, Metric, Report};
 use crate::load::Webhooks;
+use crate::report::{Better, Metric, Report};
 use crate::stage::{self, Stage};
 use crate::{Asked, floor};
 

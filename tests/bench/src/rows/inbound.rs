@@ -55,8 +55,7 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
 
 /// Latency against load.
 async fn curve(asked: &Asked, report: &mut Report, load: &mut Webhooks<'_>, floor: f64) -> anyhow::Result<()> {
-    let rates: &[f64] = asked
-        .pick(&[200.0, 1000.0, 4000.0], &[100.0, 300.0, 1000.0, 3000.0, 6000.0, 9000.0, 12_000.0]);
+    let rates: &[f64] = asked.pick(&[200.0, 1000.0, 4000.0], &[100.0, 300.0, 1000.0, 3000.0, 6000.0, 9000.0, 12_000.0]);
     let mut points = Vec::new();
     for rate in rates {
         let told = load.send(*rate, asked.pick(2.0, 6.0), CONNECTIONS).await?;

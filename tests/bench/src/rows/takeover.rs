@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::json;
-use switchboard_tests::harness::{
-    Backlog, Fleet, FleetOptions, Lane, SESSION_TIMEOUT_MS, Wanted, customer, until,
-};
+use switchboard_tests::harness::{Backlog, Fleet, FleetOptions, Lane, SESSION_TIMEOUT_MS, Wanted, customer, until};
 use tokio::sync::watch;
 
 use crate::Asked;
@@ -50,17 +48,17 @@ pub async fn run(asked: &Asked, report: &mut Report) -> anyhow::Result<()> {
     }
     let half = format!("T = {timeout} ms");
     let spent = format!("T = {timeout} ms, write_by {write_by} ms");
-    for (name, took, allowed, note) in
-        [("takeover_after_kill", idle, timeout, half), ("takeover_with_a_call_in_flight", busy, timeout + write_by, spent)]
-    {
+    for (name, took, allowed, note) in [
+        ("takeover_after_kill", idle, timeout, half),
+        ("takeover_with_a_call_in_flight", busy, timeout + write_by, spent),
+    ] {
         let p50 = Metric::new(&format!("{name}_p50"), took.clone(), "ms").goal(Better::Lower, allowed + 500.0);
         report.add(p50.note(note));
         report.add(Metric::new(&format!("{name}_max"), took, "ms").by_most().goal(Better::Lower, allowed + 1500.0));
     }
     report.add(Metric::new("handover_p50", planned.clone(), "ms"));
-    report.add(
-        Metric::new("handover_max", planned, "ms").by_most().goal(Better::Lower, 50.0).note("released → opened"),
-    );
+    report
+        .add(Metric::new("handover_max", planned, "ms").by_most().goal(Better::Lower, 50.0).note("released → opened"));
     for (name, gaps) in [("webhooks_interrupted_max", hooks), ("files_interrupted_max", files)] {
         let most = Metric::new(name, gaps, "ms").by_most().goal(Better::Lower, 2000.0);
         report.add(most.note("at the proxy, longest without a success, asked every 20 ms"));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use switchboard_tests::harness::{Fleet, Onlooker};
+use switchboard_tests::harness::{Fleet, Onlooker, until};
 use tokio::task::JoinHandle;
 
 use super::{Scenario, by_webhook, comes_in, epoch, goes_on, usual, world};

@@ -53,8 +53,7 @@ pub const SCENARIOS: &[Scenario] = &[
 async fn freeze_active(run: &mut Run) {
     // Each with whether it lasts until there is a takeover. In the others whichever is faster comes first; the lease is not even
     // stale in the shortest, unless the machine itself hesitates.
-    let spans =
-        [(T / 2, false), (T * 95 / 100, false), (T * 3 / 2, true), (T * 3, true), (T * 105 / 100, false)];
+    let spans = [(T / 2, false), (T * 95 / 100, false), (T * 3 / 2, true), (T * 3, true), (T * 105 / 100, false)];
     let rounds = run.tier.pick(1, 2);
     for (span, takeover) in spans.repeat(rounds).into_iter().take(run.tier.pick(4, 10)) {
         let fleet = &mut run.fleet;

@@ -252,7 +252,8 @@ async fn follower_alone(run: &mut Run) {
         cut_off(fleet, active, heard).await;
         lasting(3 * T).await;
         if heard.is_none() {
-            until("the cut-off server to say that it still follows its leader", 2, async || follows(fleet, active)).await;
+            until("the cut-off server to say that it still follows its leader", 2, async || follows(fleet, active))
+                .await;
         }
         goes_on(fleet, 10).await;
         let held = fleet.zookeeper.obstructed() - known;
