@@ -12,7 +12,7 @@ use switchboard_common::store::{Database, Drained, StoreError};
 use crate::backoff::Backoff;
 use crate::wakes::Wakes;
 
-/// When every row left belongs to a chat that somebody holds just now: their transaction is over by then.
+/// When every row left belongs to a chat that somebody holds just now: their transaction is over by then, and usually sooner.
 const HELD: Duration = Duration::from_millis(25);
 
 /// Drains whenever woken, until the shutdown.
@@ -36,10 +36,9 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
                     if backoff.succeeded() {
                         tracing::info!("draining again");
                     }
-                    // Look again until nothing is left: whoever was refused a chat that we held relies on it.
-                    match (drained.taken + drained.unknown, drained.skipped) {
-                        (0, 0) => break,
-                        (0, _) => _ = shutdown.pause(HELD).await,
+                    match drained.taken + drained.unknown {
+                        _ if drained.is_all() => break,
+                        0 => held(&wakes, &shutdown).await,
                         _ => {}
                     }
                 }
@@ -54,6 +53,14 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
                 }
             }
         }
+    }
+}
+
+/// Waits until a chat that somebody holds may be free. Whoever held it rings when it has committed.
+async fn held(wakes: &Wakes, shutdown: &Shutdown) {
+    tokio::select! {
+        () = wakes.drain.notified() => {}
+        _ = shutdown.pause(HELD) => {}
     }
 }
 

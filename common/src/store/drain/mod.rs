@@ -38,6 +38,14 @@ pub struct Drained {
     pub skipped: usize,
 }
 
+impl Drained {
+    /// Whether all that was pending when it was looked at has been taken. What came later has a doorbell of its own, and whoever
+    /// was refused a chat that this batch held looks again by itself.
+    pub fn is_all(&self) -> bool {
+        self.skipped == 0 && self.unknown == 0 && self.taken < take::LOOKED_AT
+    }
+}
+
 impl Database {
     /// Takes one batch of pending rows into the logs and feeds.
     pub async fn drain_batch(&self) -> Result<Drained, StoreError> {

@@ -58,6 +58,9 @@ pub(super) struct Home {
     pub(super) name: String,
 }
 
+/// Pending rows that a batch looks at: the literal in [`TAKE`].
+pub(super) const LOOKED_AT: usize = 400;
+
 // The limits are literals: under a generic plan a parameter would be taken for a tenth of the table. The window is four
 // batches wide, so that a second drainer finds free chats behind the locked ones. Locks by one array, joins on one
 // column: two columns are estimated at one row. The look-ups that could become whole-table joins are LATERAL ... LIMIT 1.
