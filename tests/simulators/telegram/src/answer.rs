@@ -79,7 +79,7 @@ impl Answer {
                 Self::Whole { body, .. } => Self::ok(body),
                 other => other,
             },
-            Mode::ErrorBefore | Mode::Flood | Mode::Slow | Mode::Trickle | Mode::Endless => self,
+            Mode::ErrorBefore | Mode::Flood | Mode::Slow | Mode::Mute | Mode::Trickle | Mode::Endless => self,
         }
     }
 

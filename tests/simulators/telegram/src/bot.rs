@@ -16,10 +16,12 @@ use crate::{
     chats::Chats,
     clock::Calendar,
     delivery::{Delivery, Lane},
+    described,
     faults::Faults,
     files::{Files, Seen},
     limits::Limiter,
     log::{Event, ObserverLog},
+    methods::menu::Menu,
     poll::Polling,
     queue::{Queue, Update},
     text::{sha256_hex, tag},
@@ -56,7 +58,7 @@ pub struct Bot {
 pub struct Change {
     /// The chat it happened in, or null for the bot as a whole.
     pub chat: Option<i64>,
-    /// `message`, `edit`, `delete`, `action`, `answer`, `standing`.
+    /// `message`, `edit`, `delete`, `reaction`, `action`, `answer`, `standing`, `menu`.
     pub what: &'static str,
     /// Words shown for a short time: the answer to a button press.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,10 @@ pub struct State {
     pub presses: HashMap<String, i64>,
     /// Button presses so far.
     pub press_count: i64,
+    /// What the bot offers in its menu.
+    pub menu: Menu,
+    /// Whether groups show the bot only what is meant for it.
+    pub privacy: bool,
     /// Ended calls by reply.
     pub replies: BTreeMap<String, u64>,
     changes: broadcast::Sender<Change>,
@@ -114,6 +120,9 @@ pub struct Deed {
     pub key: String,
     /// Number in its chat.
     pub pseq: u64,
+    /// Of a button press: what answerCallbackQuery names it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_id: Option<String>,
 }
 
 /// An update about to enter the queue.
@@ -170,6 +179,8 @@ impl Bot {
             allowed: None,
             presses: HashMap::new(),
             press_count: 0,
+            menu: Menu::default(),
+            privacy: false,
             replies: BTreeMap::new(),
             changes: changes.clone(),
         };
@@ -238,40 +249,35 @@ impl State {
         let key = new.key.unwrap_or_else(|| format!("u:{}", sha256_hex(&bytes)));
         if !self.wants(new.kind) {
             let pseq = self.chats.chats.get(&new.chat).map_or(0, |chat| chat.pseq);
-            return Deed { update_id: None, message_id: new.message_id, key, pseq };
+            return Deed { update_id: None, message_id: new.message_id, key, pseq, query_id: None };
         }
+        debug_assert_eq!(
+            shape_of(new.kind, new.body),
+            Vec::<String>::new(),
+            "updates are as the platform describes them"
+        );
         let pseq = self.next_pseq(new.chat);
         let chat = new.chat.to_string();
         let expires_at = self.now() + new.lives_s;
         let lane = match new.kind {
             "callback_query" => Lane::Presses(new.body["from"]["id"].as_i64().unwrap_or_default()),
             "my_chat_member" => Lane::Member(new.chat),
+            "message_reaction" => Lane::Reactions(new.chat),
             _ => Lane::Chat(chat.clone()),
         };
         let update = Update { id, bytes, key: key.clone(), chat: Some(chat), pseq, tries: 0, expires_at, lane };
-        self.admit(update, new.text, new.file);
-        Deed { update_id: Some(id), message_id: new.message_id, key, pseq }
+        self.admit(update, Some(new.kind), new.message_id, new.text, new.file);
+        Deed { update_id: Some(id), message_id: new.message_id, key, pseq, query_id: None }
     }
 
-    /// Queues bytes that a test made up. Their key is the hash of what is sent, unless the test knows better.
-    pub fn enqueue_raw(&mut self, raw: &RawUpdate) -> Deed {
-        let next = self.queue.next_id();
-        let id = raw.own_id.filter(|id| *id >= next).unwrap_or(next);
-        let bytes = match raw.own_id {
-            Some(_) => raw.text.clone().into_bytes(),
-            None if raw.keep_id => raw.text.clone().into_bytes(),
-            None => with_update_id(&raw.text, id),
-        };
-        let key = raw.key.clone().unwrap_or_else(|| format!("q:{}", sha256_hex(&bytes)));
-        let pseq = raw.chat.map_or(0, |chat| self.next_pseq(chat));
-        let chat = raw.chat.map(|chat| chat.to_string());
-        let expires_at = self.now() + DAY_S;
-        let lane = chat.clone().map_or(Lane::Loose(id), Lane::Chat);
-        self.admit(Update { id, bytes, key: key.clone(), chat, pseq, tries: 0, expires_at, lane }, None, None);
-        Deed { update_id: Some(id), message_id: None, key, pseq }
-    }
-
-    fn admit(&mut self, update: Update, text: Option<&str>, file: Option<Seen>) {
+    pub(crate) fn admit(
+        &mut self,
+        update: Update,
+        kind: Option<&str>,
+        message_id: Option<i64>,
+        text: Option<&str>,
+        file: Option<Seen>,
+    ) {
         let hash = text.map(|text| sha256_hex(text.as_bytes()));
         self.log.write(Event::Typed {
             acct: &self.acct,
@@ -282,13 +288,15 @@ impl State {
             hash: hash.as_deref(),
             update_id: update.id,
             file,
+            kind,
+            pmid: message_id.map(|id| id.to_string()).as_deref(),
         });
         self.queue.push(update);
         self.polling.wake();
         self.delivery.wake.notify_one();
     }
 
-    fn next_pseq(&mut self, chat: i64) -> u64 {
+    pub(crate) fn next_pseq(&mut self, chat: i64) -> u64 {
         self.chats.chats.get_mut(&chat).map_or(0, |chat| {
             chat.pseq += 1;
             chat.pseq
@@ -315,38 +323,9 @@ impl State {
     }
 }
 
-/// An update that a test made up.
-#[derive(Clone, Debug)]
-pub struct RawUpdate {
-    /// Its JSON text, sent as it is but for an update number put in front.
-    pub text: String,
-    /// Its own number, kept.
-    pub own_id: Option<i64>,
-    /// Send the text untouched even though it has no usable number.
-    pub keep_id: bool,
-    /// The chat it is about, if it names one.
-    pub chat: Option<i64>,
-    /// The connector's key of it, where it is not the hash of the bytes.
-    pub key: Option<String>,
-}
-
-/// Puts an update number in front of the fields of an object's text; a text that is no object stays as it is.
-fn with_update_id(text: &str, id: i64) -> Vec<u8> {
-    match text.trim_start().strip_prefix('{') {
-        Some(rest) if rest.trim_start().starts_with('}') => format!("{{\"update_id\":{id}{rest}").into_bytes(),
-        Some(rest) => format!("{{\"update_id\":{id},{rest}").into_bytes(),
-        None => text.as_bytes().to_vec(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_update_number_goes_in_front() {
-        assert_eq!(with_update_id(r#" {"message":1}"#, 5), br#"{"update_id":5,"message":1}"#);
-        assert_eq!(with_update_id("{}", 5), br#"{"update_id":5}"#);
-        assert_eq!(with_update_id("null", 5), b"null");
-    }
+/// What breaks the description of the Bot API in an update about to enter the queue.
+fn shape_of(kind: &str, body: &Value) -> Vec<String> {
+    let mut update = json!({ "update_id": 1 });
+    update[kind] = body.clone();
+    described::api().check("update", &["Update".to_owned()], &update)
 }

@@ -19,6 +19,8 @@ pub struct Person {
     pub username: Option<String>,
     /// Language of their app.
     pub language_code: Option<String>,
+    /// Profile photos that the bot may see, the newest first, each in its sizes.
+    pub photos: Vec<Value>,
 }
 
 impl Person {
@@ -85,6 +87,8 @@ pub struct Message {
     pub author: Option<i64>,
     /// Unix time it was written.
     pub date: i64,
+    /// Who reacted how; the bot is 0.
+    pub reactions: BTreeMap<i64, Vec<Value>>,
 }
 
 /// One chat.
@@ -102,17 +106,22 @@ pub struct Chat {
     pub pseq: u64,
     /// The last chat action and when it stops showing, as Unix time.
     pub action: Option<(String, i64)>,
+    /// What lies under the customer's text field: a reply keyboard or a wish for an answer, and the message it came with.
+    pub keys: Option<(i64, Value)>,
+    /// Whether the bot is an administrator of it.
+    pub admin: bool,
     last_own_id: i64,
 }
 
 /// Everything a bot's chats consist of.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Chats {
     /// People by id.
     pub people: BTreeMap<i64, Person>,
     /// Chats by id.
     pub chats: BTreeMap<i64, Chat>,
     last_shared_id: i64,
+    albums: i64,
 }
 
 impl Chats {
@@ -125,6 +134,8 @@ impl Chats {
             messages: BTreeMap::new(),
             pseq: 0,
             action: None,
+            keys: None,
+            admin: false,
             last_own_id: 0,
         })
     }
@@ -135,6 +146,22 @@ impl Chats {
         let counter = own.map_or(&mut self.last_shared_id, |chat| &mut chat.last_own_id);
         *counter += 1;
         *counter
+    }
+
+    /// The next number of an album of the bot's.
+    pub fn next_group(&mut self) -> i64 {
+        self.albums += 1;
+        self.albums
+    }
+
+    /// Numbers go on where they were in another state of the same chats.
+    pub fn number_on_from(&mut self, other: &Self) {
+        (self.last_shared_id, self.albums) = (other.last_shared_id, other.albums);
+        for (id, chat) in &other.chats {
+            if let Some(own) = self.chats.get_mut(id) {
+                own.last_own_id = chat.last_own_id;
+            }
+        }
     }
 
     /// The `Chat` object.
@@ -191,18 +218,58 @@ impl Chat {
     pub fn quoted(&self, id: i64) -> Option<Value> {
         let mut body = self.message(id)?.clone();
         if let Some(object) = body.as_object_mut() {
-            object.remove("reply_to_message");
+            for deeper in ["reply_to_message", "external_reply", "quote"] {
+                object.remove(deeper);
+            }
         }
         Some(body)
     }
 
+    /// Takes a message away, for both sides.
+    pub fn forget(&mut self, id: i64) {
+        if let Some(message) = self.messages.get_mut(&id) {
+            message.body = None;
+            message.reactions.clear();
+        }
+        if self.keys.as_ref().is_some_and(|(with, _)| *with == id) {
+            self.keys = None;
+        }
+    }
+
     /// Keeps a message.
     pub fn keep(&mut self, id: i64, author: Option<i64>, date: i64, body: Value) {
-        self.messages.insert(id, Message { body: Some(body), author, date });
+        self.messages.insert(id, Message { body: Some(body), author, date, reactions: BTreeMap::new() });
         if author.is_none() {
             self.action = None;
         }
     }
+}
+
+/// The fields that are a message's content, as forwarding takes them along.
+pub const CONTENT: [&str; 18] = [
+    "text",
+    "entities",
+    "photo",
+    "video",
+    "audio",
+    "voice",
+    "video_note",
+    "animation",
+    "document",
+    "sticker",
+    "caption",
+    "caption_entities",
+    "has_media_spoiler",
+    "show_caption_above_media",
+    "contact",
+    "location",
+    "venue",
+    "poll",
+];
+
+/// Whether somebody said something with a message: service messages say nothing.
+pub fn is_content(message: &Value) -> bool {
+    CONTENT.iter().any(|field| message.get(field).is_some())
 }
 
 /// Writes a text and its entities into a `Message` object.

@@ -20,6 +20,7 @@ use crate::{
     connection::Connection,
     download,
     faults::{Fault, Mode},
+    fetch,
     files::Seen,
     limits::Scope,
     log::{Call, Event},
@@ -29,6 +30,7 @@ use crate::{
     reply::{ApiError, Outcome},
     server::Simulator,
     text::{sha256_hex, tag},
+    witness,
 };
 
 /// The caller's tenure.
@@ -66,6 +68,10 @@ pub async fn handle(
     let polled = method.is_some_and(|method| method.run.is_none());
     if let (true, Ok(params)) = (polled, &params) {
         return poll(&bot, params).await.send(&connection).await;
+    }
+    let mut params = params;
+    if let (Some(method), Ok(params)) = (method, &mut params) {
+        fetch::all(&simulator, method, params).await;
     }
     let exchange = Exchange::new(bot, method, &name, params, epoch, t_first, t_last);
     let call = exchange.number(&simulator);
@@ -152,7 +158,7 @@ struct Exchange {
 struct Ended {
     answer: Answer,
     applied: bool,
-    message_id: Option<i64>,
+    message_ids: Vec<i64>,
     retry_after: Option<u64>,
     t_counted: Option<u64>,
 }
@@ -179,9 +185,9 @@ impl Exchange {
 
     async fn run(self, call: u64, seed: u64, reply_delay: Duration) -> (Answer, OpenCall) {
         let open = OpenCall(Arc::clone(&self.bot));
-        let told = |name| self.params.as_ref().ok().and_then(|params| params.given(name));
-        let text = told("text").or_else(|| told("caption"));
-        let (tag, hash) = (text.and_then(tag), text.map(|text| sha256_hex(text.as_bytes())));
+        let params = self.params.as_ref().ok();
+        let text = params.and_then(witness::words);
+        let (tag, hash) = (text.as_deref().and_then(tag), text.as_ref().map(|text| sha256_hex(text.as_bytes())));
         let log = Arc::clone(&self.bot.lock().log);
         log.write(Event::CallOpen {
             acct: &self.bot.name,
@@ -196,7 +202,12 @@ impl Exchange {
             tokio::time::sleep(reply_delay).await;
         }
         let reply = ended.answer.word();
-        let pmid = ended.message_id.map(|id| id.to_string());
+        let pmids: Vec<_> = ended.message_ids.iter().map(i64::to_string).collect();
+        let (file, files) = self.files();
+        let strange = match (self.method, params) {
+            (Some(method), Some(params)) if ended.applied => witness::strange(method, params),
+            _ => Vec::new(),
+        };
         let t_reply = ended.answer.leaves().then(boottime_ns);
         log.write(Event::Call(Call {
             acct: &self.bot.name,
@@ -205,7 +216,7 @@ impl Exchange {
             chat: self.chat.as_deref(),
             tag,
             hash: hash.as_deref(),
-            file: self.file(),
+            file,
             idem: None,
             epoch: self.epoch,
             t_first: self.t_first,
@@ -213,7 +224,11 @@ impl Exchange {
             t_reply,
             reply: &reply,
             applied: ended.applied,
-            pmid: pmid.as_deref(),
+            pmid: pmids.first().map(String::as_str),
+            pmids: pmids.clone(),
+            files,
+            asked: params.map(witness::asked).unwrap_or_default(),
+            strange,
             retry_after: ended.retry_after,
             t_counted: ended.t_counted,
         }));
@@ -221,17 +236,11 @@ impl Exchange {
         (ended.answer, open)
     }
 
-    /// The file that the call sends, whether or not it is taken.
-    fn file(&self) -> Option<Seen> {
-        let (kind, params) = (self.method?.sends()?, self.params.as_ref().ok()?);
-        let (field, known) = (kind.field(), self.bot.lock());
-        match params.upload(kind.field()) {
-            Some(upload) => {
-                let (name, sha256) = (upload.name.clone(), upload.sha256.clone());
-                Some(Seen { field, name, bytes: upload.bytes.len() as u64, sha256 })
-            }
-            None => params.given(field).and_then(|id| known.files.get(id)).map(|file| Seen { field, ..file.seen() }),
-        }
+    /// The file that the call sends, and those of an album.
+    fn files(&self) -> (Option<Seen>, Vec<Seen>) {
+        let (Some(method), Ok(params)) = (self.method, &self.params) else { return (None, Vec::new()) };
+        let state = self.bot.lock();
+        (witness::file(&state, method, params), witness::files(&state, params))
     }
 
     /// Flood control first, then faults, then the method. A call that flood control refuses meets no fault.
@@ -250,6 +259,10 @@ impl Exchange {
         };
         if fault.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
+        }
+        if fault.mode == Mode::Mute && self.method.is_some_and(methods::Method::has_effect) {
+            let told = self.bot.lock().without_effect(|state| run(state, params));
+            return Ended { applied: false, message_ids: Vec::new(), ..counted(ended(&told)) };
         }
         let outcome = match fault.mode.applies() {
             true => self.apply(*run, params),
@@ -298,10 +311,12 @@ fn ended(outcome: &Outcome) -> Ended {
     let answer = Answer::of(outcome);
     match outcome {
         Ok(success) => {
-            Ended { answer, applied: true, message_id: success.message_id, retry_after: None, t_counted: None }
+            let message_ids = success.message_ids.clone();
+            Ended { answer, applied: true, message_ids, retry_after: None, t_counted: None }
         }
         Err(error) => {
-            Ended { answer, applied: false, message_id: None, retry_after: error.retry_after, t_counted: None }
+            let retry_after = error.retry_after;
+            Ended { answer, applied: false, message_ids: Vec::new(), retry_after, t_counted: None }
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Mode {
     Slow,
     /// Took effect, half of the answer, then the connection closed.
     HalfAfter,
+    /// Answered as if it had taken effect, and forgotten; calls that only ask are answered as usual.
+    Mute,
     /// Of a download: the file in pieces, with `delay_ms` before each.
     Trickle,
     /// Of a download: bytes without end.
@@ -66,6 +68,7 @@ impl Mode {
             | Self::GarbageAfter
             | Self::Slow
             | Self::HalfAfter
+            | Self::Mute
             | Self::Trickle
             | Self::Endless => true,
         }
@@ -108,6 +111,21 @@ fn one() -> u32 {
 }
 
 impl Fault {
+    /// No call has an effect from now on.
+    pub fn mute() -> Self {
+        Self {
+            method: "*".to_owned(),
+            chat: None,
+            mode: Mode::Mute,
+            count: 0,
+            retry_after: None,
+            whole_bot: false,
+            delay_ms: 0,
+            error_code: None,
+            description: None,
+        }
+    }
+
     /// Milliseconds before the first byte of a download; a trickle waits before every piece by itself.
     pub fn first_delay_ms(&self) -> u64 {
         if self.mode == Mode::Trickle { 0 } else { self.delay_ms }

@@ -42,6 +42,28 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Animation,
+        Self::Photo,
+        Self::Document,
+        Self::Video,
+        Self::Audio,
+        Self::Voice,
+        Self::VideoNote,
+        Self::Sticker,
+    ];
+
+    /// What a message carries, if it is a file. An animation also comes as a document, and counts as what it is.
+    pub fn of(message: &Value) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| message.get(kind.field()).is_some())
+    }
+
+    /// Whether words may lie under it.
+    pub fn has_caption(self) -> bool {
+        !matches!(self, Self::VideoNote | Self::Sticker)
+    }
+
     /// Its field in a `Message`.
     pub fn field(self) -> &'static str {
         match self {
@@ -149,7 +171,7 @@ impl Stored {
 }
 
 /// The files of a bot. Identifiers are its own: another bot's lead nowhere here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Files {
     kept: HashMap<String, Stored>,
     count: u64,
@@ -169,6 +191,11 @@ impl Files {
     /// The file that an identifier names.
     pub fn get(&self, file_id: &str) -> Option<&Stored> {
         self.kept.get(file_id)
+    }
+
+    /// Numbers go on where they were in another state of the same files.
+    pub fn number_on_from(&mut self, other: &Self) {
+        self.count = other.count;
     }
 
     /// The file that a link leads to, when it is still good.
@@ -194,17 +221,25 @@ impl Files {
             }
             Kind::Voice | Kind::Audio => set(&mut own, &[("duration", json!(4))]),
             Kind::VideoNote => set(&mut own, &[("length", json!(384)), ("duration", json!(7))]),
-            Kind::Sticker => set(
-                &mut own,
-                &[
-                    ("type", json!("regular")),
-                    ("width", json!(width)),
-                    ("height", json!(height)),
-                    ("is_animated", json!(false)),
-                    ("is_video", json!(false)),
-                ],
-            ),
+            Kind::Sticker => {
+                let is = |mime: &str| json!(new.mime.as_deref() == Some(mime));
+                set(
+                    &mut own,
+                    &[
+                        ("type", json!("regular")),
+                        ("width", json!(width)),
+                        ("height", json!(height)),
+                        ("is_animated", is("application/x-tgsticker")),
+                        ("is_video", is("video/webm")),
+                        ("emoji", json!("🙂")),
+                        ("set_name", json!("Set")),
+                    ],
+                );
+            }
             Kind::Document => {}
+        }
+        if matches!(kind, Kind::Video | Kind::VideoNote | Kind::Animation) {
+            own["thumbnail"] = self.smaller(bot_id, ("t", 90), (width, height));
         }
         let named = kind.is_named().then_some(new.name.as_ref()).flatten();
         set_given(&mut own, "file_name", named);
@@ -213,7 +248,7 @@ impl Files {
         let mut fields = vec![(kind.field(), own.clone())];
         if kind == Kind::Animation {
             // Older clients know documents only.
-            ["width", "height", "duration"]
+            ["width", "height", "duration", "thumbnail"]
                 .iter()
                 .for_each(|name| drop(own.as_object_mut().map(|own| own.remove(*name))));
             fields.push(("document", own));
@@ -263,9 +298,8 @@ fn set_given(object: &mut Value, name: &str, value: Option<&String>) {
 
 /// The identifier of the whole file in a `Message`, if it carries one: of a photo, of its largest size.
 pub fn file_id_of(message: &Value) -> Option<&str> {
-    const FIELDS: [&str; 7] = ["animation", "document", "video", "audio", "voice", "video_note", "sticker"];
-    let photo = message.get("photo").and_then(Value::as_array).and_then(|sizes| sizes.last());
-    photo.or_else(|| FIELDS.iter().find_map(|field| message.get(field)))?.get("file_id")?.as_str()
+    let field = message.get(Kind::of(message)?.field())?;
+    field.as_array().map_or(Some(field), |sizes| sizes.last())?.get("file_id")?.as_str()
 }
 
 /// Where a file can be downloaded, for a while.

@@ -26,26 +26,68 @@ const ACTIONS: [&str; 10] = [
     "pay",
 ];
 
-/// Checks the parameter and returns the inline keyboard, the only kind that a message carries.
-pub fn check(markup: &str, private: bool) -> Result<Option<Value>, ApiError> {
+/// Longest text that a button copies, in UTF-16 units; the method reference.
+pub const MAX_COPY_TEXT: usize = 256;
+/// The colours of a button; the method reference.
+const STYLES: [&str; 3] = ["danger", "success", "primary"];
+
+/// What a message brings beside its content.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Markup {
+    /// Nothing.
+    #[default]
+    None,
+    /// Buttons under the message itself.
+    Inline(Value),
+    /// A keyboard in the place of the customer's own, or a wish for an answer.
+    Below(Value),
+    /// The customer's own keyboard comes back.
+    Remove,
+}
+
+impl Markup {
+    /// The inline keyboard, the only kind that a message carries.
+    pub fn inline(self) -> Option<Value> {
+        match self {
+            Self::Inline(keyboard) => Some(keyboard),
+            Self::None | Self::Below(_) | Self::Remove => None,
+        }
+    }
+}
+
+/// Checks the parameter of an edit, which takes inline keyboards only.
+pub fn check_inline(markup: &str) -> Result<Option<Value>, ApiError> {
+    match check(markup, true)? {
+        Markup::Below(_) | Markup::Remove => Err(ApiError::bad("inline keyboard expected")),
+        markup => Ok(markup.inline()),
+    }
+}
+
+/// Checks the parameter.
+pub fn check(markup: &str, private: bool) -> Result<Markup, ApiError> {
     if markup.is_empty() {
-        return Ok(None);
+        return Ok(Markup::None);
     }
     let value: Value =
         serde_json::from_str(markup).map_err(|_| ApiError::bad("can't parse reply keyboard markup JSON object"))?;
     let object = value.as_object().ok_or_else(|| ApiError::bad("object expected as reply markup"))?;
     if let Some(rows) = object.get("inline_keyboard") {
-        return inline(rows);
+        return Ok(inline(rows)?.map_or(Markup::None, Markup::Inline));
     }
     if let Some(rows) = object.get("keyboard") {
         reply(rows, private)?;
     }
+    let says = |name: &str| object.get(name).and_then(Value::as_bool) == Some(true);
     if let Some(placeholder) = object.get("input_field_placeholder").and_then(Value::as_str)
         && utf16_len(placeholder) > MAX_PLACEHOLDER
     {
         return Err(ApiError::bad("input field placeholder is too long"));
     }
-    Ok(None)
+    Ok(match says("remove_keyboard") {
+        true => Markup::Remove,
+        false if object.contains_key("keyboard") || says("force_reply") => Markup::Below(value),
+        false => Markup::None,
+    })
 }
 
 fn rows(value: &Value) -> Result<Vec<&Vec<Value>>, ApiError> {
@@ -68,12 +110,18 @@ fn inline(value: &Value) -> Result<Option<Value>, ApiError> {
                 false => wrong("Exactly one of the optional fields must be used"),
             });
         };
+        style(button).map_err(wrong)?;
         match (action, button[action].as_str()) {
             ("callback_data", Some(data)) if !(1..=MAX_CALLBACK_DATA).contains(&data.len()) => {
                 return Err(ApiError::bad("BUTTON_DATA_INVALID"));
             }
             ("url", Some(url)) if !url.contains('.') && !url.contains("://") => {
                 return Err(ApiError::bad(format!("inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")));
+            }
+            ("copy_text", _)
+                if !(1..=MAX_COPY_TEXT).contains(&button[action]["text"].as_str().map_or(0, utf16_len)) =>
+            {
+                return Err(ApiError::bad("BUTTON_COPY_TEXT_INVALID"));
             }
             ("callback_data" | "url", None) => {
                 return Err(wrong(&format!("Field \"{action}\" must be of type String")));
@@ -109,6 +157,17 @@ fn reply(value: &Value, private: bool) -> Result<(), ApiError> {
     Ok(())
 }
 
+fn style(button: &Value) -> Result<(), &'static str> {
+    let known = button.get("style").is_none_or(|style| STYLES.iter().any(|known| style == known));
+    known.then_some(()).ok_or("Invalid button style specified")
+}
+
+/// The button of a reply keyboard that shows this text.
+pub fn key<'a>(below: &'a Value, text: &str) -> Option<&'a Value> {
+    let rows = below["keyboard"].as_array().into_iter().flatten().filter_map(Value::as_array);
+    rows.flatten().find(|key| key.as_str().or_else(|| key["text"].as_str()) == Some(text))
+}
+
 /// Whether a shown keyboard has a button with this callback data.
 pub fn has_callback(markup: Option<&Value>, data: &str) -> bool {
     markup
@@ -131,7 +190,7 @@ mod tests {
 
     #[test]
     fn callback_data_is_measured_in_bytes() {
-        assert!(check(&with_data(&"я".repeat(32)), true).unwrap().is_some());
+        assert!(check(&with_data(&"я".repeat(32)), true).unwrap().inline().is_some());
         assert_eq!(check(&with_data(&"я".repeat(33)), true), Err(ApiError::bad("BUTTON_DATA_INVALID")));
         assert_eq!(check(&with_data(""), true), Err(ApiError::bad("BUTTON_DATA_INVALID")));
     }
@@ -159,8 +218,33 @@ mod tests {
     #[test]
     fn contacts_are_asked_for_in_private_chats_only() {
         let markup = r#"{"keyboard":[[{"text":"Phone","request_contact":true}]]}"#;
-        assert_eq!(check(markup, true), Ok(None));
+        let Ok(Markup::Below(shown)) = check(markup, true) else { panic!("a keyboard is shown") };
+        assert_eq!(key(&shown, "Phone").unwrap()["request_contact"], true);
+        assert_eq!(key(&shown, "phone"), None);
         assert!(check(markup, false).is_err());
-        assert_eq!(check(r#"{"remove_keyboard":true}"#, true), Ok(None));
+        assert_eq!(check(r#"{"remove_keyboard":true}"#, true), Ok(Markup::Remove));
+        assert!(matches!(check(r#"{"force_reply":true}"#, true), Ok(Markup::Below(_))));
+    }
+
+    #[test]
+    fn edits_take_inline_keyboards_only() {
+        assert_eq!(check_inline(""), Ok(None));
+        assert!(check_inline(&with_data("y")).unwrap().is_some());
+        let refused = Err(ApiError::bad("inline keyboard expected"));
+        assert_eq!(check_inline(r#"{"keyboard":[["Yes"]]}"#), refused);
+        assert_eq!(check_inline(r#"{"remove_keyboard":true}"#), refused);
+    }
+
+    #[test]
+    fn buttons_copy_texts_and_have_colours() {
+        let with = |more: Value| {
+            let mut button = json!({ "text": "x" });
+            button.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            check(&json!({ "inline_keyboard": [[button]] }).to_string(), true)
+        };
+        assert!(with(json!({ "copy_text": { "text": "x".repeat(256) } })).is_ok());
+        assert!(with(json!({ "copy_text": { "text": "x".repeat(257) } })).is_err());
+        assert!(with(json!({ "callback_data": "y", "style": "danger" })).is_ok());
+        assert!(with(json!({ "callback_data": "y", "style": "loud" })).is_err());
     }
 }

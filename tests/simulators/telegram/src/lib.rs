@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod account;
 pub mod answer;
 pub mod bot;
 pub mod chats;
@@ -9,23 +8,26 @@ pub mod connection;
 pub mod control;
 pub mod customers;
 pub mod delivery;
+pub mod described;
 pub mod download;
 pub mod exchange;
 pub mod faults;
+pub mod fetch;
 pub mod files;
 pub mod formatting;
 pub mod image;
 pub mod keyboard;
 pub mod limits;
 pub mod log;
+pub mod made_up;
 pub mod methods;
+pub mod mute;
 pub mod page;
 pub mod params;
 pub mod poll;
 pub mod queue;
 pub mod reply;
-pub mod send;
-pub mod send_file;
 pub mod server;
 pub mod text;
 pub mod webhook;
+pub mod witness;

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{clock::boottime_ns, files::Seen};
 
@@ -43,6 +44,10 @@ pub enum Event<'a> {
         update_id: i64,
         /// The file in it.
         file: Option<Seen>,
+        /// The update's field: `message`, `callback_query`, …; null for one that a test made up.
+        kind: Option<&'a str>,
+        /// Id of the message it is about.
+        pmid: Option<&'a str>,
     },
     /// An update was given to the connector.
     Push {
@@ -146,8 +151,16 @@ pub struct Call<'a> {
     pub reply: &'a str,
     /// Whether it took effect.
     pub applied: bool,
-    /// Id of the message made, changed or deleted.
+    /// Id of the message made, changed, deleted or reacted to; of several the first.
     pub pmid: Option<&'a str>,
+    /// All of them.
+    pub pmids: Vec<String>,
+    /// The files of an album, in its order; else empty.
+    pub files: Vec<Seen>,
+    /// Parameters that say what is to be done to which message.
+    pub asked: Map<String, Value>,
+    /// Parameters of a call that took effect which the Bot API does not describe so; empty is how it should be.
+    pub strange: Vec<String>,
     /// Seconds the caller was told to wait.
     pub retry_after: Option<u64>,
     /// When the limits counted it, refused or not; null when they never saw it.

@@ -47,6 +47,9 @@ struct Args {
     /// Take webhooks over plain HTTP at any port, as the self-hosted Bot API server does
     #[arg(long)]
     local: bool,
+    /// Answer every call as if it had taken effect, and forget it
+    #[arg(long)]
+    mute: bool,
 }
 
 fn parse_bot(text: &str) -> Result<(String, String), String> {
@@ -75,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
         },
         desk: args.desk,
         local: args.local,
+        mute: args.mute,
     };
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let listening = Listening::open(settings).await?;

@@ -67,6 +67,7 @@ pub struct Upload {
 pub struct Params {
     texts: HashMap<String, String>,
     uploads: HashMap<String, Upload>,
+    fetched: HashMap<String, Result<Upload, ApiError>>,
 }
 
 impl Params {
@@ -84,21 +85,49 @@ impl Params {
         } else if lower.starts_with("multipart/form-data") {
             let (texts, files) = from_multipart(kind, &body)?;
             pairs.extend(texts);
-            return Ok(Self { texts: pairs.into_iter().collect(), uploads: files.into_iter().collect() });
+            let (texts, uploads) = (pairs.into_iter().collect(), files.into_iter().collect());
+            return Ok(Self { texts, uploads, fetched: HashMap::new() });
         }
-        Ok(Self { texts: pairs.into_iter().collect(), uploads: HashMap::new() })
+        Ok(Self { texts: pairs.into_iter().collect(), ..Self::default() })
     }
 
     /// Parameters that came as one JSON object, as in the answer of a webhook; whatever is no object has none.
     pub fn of_json(value: &Value) -> Self {
         let body = value.to_string();
-        Self { texts: from_json(body.as_bytes()).unwrap_or_default().into_iter().collect(), uploads: HashMap::new() }
+        let texts = from_json(body.as_bytes()).unwrap_or_default().into_iter().collect();
+        Self { texts, ..Self::default() }
     }
 
     /// The file that came as this parameter: in its own part, or in the one that `attach://` names.
     pub fn upload(&self, name: &str) -> Option<&Upload> {
         let named = self.get(name).strip_prefix("attach://").unwrap_or(name);
         self.uploads.get(named)
+    }
+
+    /// The file that `attach://` names.
+    pub fn part(&self, named: &str) -> Option<&Upload> {
+        self.uploads.get(named.strip_prefix("attach://")?)
+    }
+
+    /// What lay at a URL that a parameter names.
+    pub fn fetched(&self, url: &str) -> Result<&Upload, ApiError> {
+        let failed = || ApiError::bad("failed to get HTTP URL content");
+        self.fetched.get(url).ok_or_else(failed)?.as_ref().map_err(Clone::clone)
+    }
+
+    /// Keeps what lay there.
+    pub fn keep_fetched(&mut self, url: String, upload: Result<Upload, ApiError>) {
+        self.fetched.insert(url, upload);
+    }
+
+    /// All that came as text, by name.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.texts.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether a parameter is there, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
     }
 
     /// A parameter; one that is absent is empty, as it is for the platform.
@@ -259,9 +288,10 @@ mod tests {
     fn a_part_is_named_by_attach() {
         let upload = Upload { name: None, mime: None, bytes: Bytes::from_static(b"x"), sha256: String::new() };
         let texts = HashMap::from([("photo".to_owned(), "attach://p".to_owned())]);
-        let params = Params { texts, uploads: HashMap::from([("p".to_owned(), upload)]) };
+        let params = Params { texts, uploads: HashMap::from([("p".to_owned(), upload)]), ..Params::default() };
         assert!(params.upload("photo").is_some() && params.upload("document").is_none());
         assert!(params.upload("p").is_some());
+        assert!(params.part("attach://p").is_some() && params.part("p").is_none());
     }
 
     #[test]

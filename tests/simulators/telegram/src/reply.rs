@@ -13,8 +13,8 @@ pub struct Success {
     pub result: Value,
     /// The words that setWebhook and deleteWebhook add.
     pub description: Option<&'static str>,
-    /// The message made, changed or deleted.
-    pub message_id: Option<i64>,
+    /// The messages made, changed, deleted or reacted to.
+    pub message_ids: Vec<i64>,
 }
 
 /// A refusal, in the platform's words. The HTTP status equals `code`.
@@ -33,12 +33,17 @@ pub struct ApiError {
 impl Success {
     /// A result without a message.
     pub fn of(result: Value) -> Self {
-        Self { result, description: None, message_id: None }
+        Self { result, description: None, message_ids: Vec::new() }
     }
 
     /// The result of a method that answers the message it touched.
     pub fn message(result: Value, message_id: i64) -> Self {
-        Self { result, description: None, message_id: Some(message_id) }
+        Self::messages(result, vec![message_id])
+    }
+
+    /// The result of a method that touched several messages.
+    pub fn messages(result: Value, message_ids: Vec<i64>) -> Self {
+        Self { result, description: None, message_ids }
     }
 }
 

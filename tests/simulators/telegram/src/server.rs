@@ -16,6 +16,7 @@ use crate::{
     clock::Calendar,
     connection::{Connection, CuttableListener},
     control, delivery, exchange,
+    faults::Fault,
     limits::{Limiter, Rules},
     log::ObserverLog,
     page,
@@ -40,6 +41,8 @@ pub struct Settings {
     pub desk: Option<String>,
     /// Webhooks may be plain HTTP at any port, as with the self-hosted server.
     pub local: bool,
+    /// Answers as if it did what it is asked, and does nothing of it.
+    pub mute: bool,
 }
 
 /// A platform with some bots.
@@ -91,6 +94,9 @@ impl Listening {
             anyhow::ensure!(bots.iter().all(|other| other.name != bot.name), "two bots are named {name}");
             anyhow::ensure!(bots.iter().all(|other| other.id != bot.id), "two bots have the id {}", bot.id);
             bot.lock().local = settings.local;
+            if settings.mute {
+                bot.lock().faults.add(Fault::mute());
+            }
             bots.push(Arc::new(bot));
         }
         anyhow::ensure!(!bots.is_empty(), "a platform without a bot is of no use: give --bot NAME=TOKEN");

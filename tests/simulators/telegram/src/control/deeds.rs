@@ -8,9 +8,11 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{Answer, Body, Refused, bot};
 use crate::{
-    bot::{Deed, RawUpdate, State as BotState},
+    bot::{Deed, State as BotState},
     chats::{ChatKind, Standing},
-    customers::Saying,
+    customers::{self, Origin, Saying},
+    formatting::Entity,
+    made_up::RawUpdate,
     server::Simulator,
 };
 
@@ -28,6 +30,15 @@ pub struct Words {
     username: Option<String>,
     language_code: Option<String>,
     reply_to: Option<i64>,
+    /// The part of that message that is quoted.
+    quote: Option<String>,
+    /// Instead: from where the message is that it replies to.
+    reply_from: Option<Origin>,
+    /// Where it is forwarded from.
+    forward: Option<Origin>,
+    /// The customer's own formatting.
+    #[serde(default)]
+    entities: Vec<Entity>,
 }
 
 impl Words {
@@ -38,7 +49,16 @@ impl Words {
         }
         bot.introduce(from, self.first_name, self.username, self.language_code);
         check_room(bot)?;
-        Ok(bot.say(self.chat, from, Saying { text: Some(self.text), reply_to: self.reply_to, extra: Vec::new() })?)
+        let saying = Saying {
+            text: Some(self.text),
+            entities: self.entities,
+            reply_to: self.reply_to,
+            quote: self.quote,
+            reply_from: self.reply_from,
+            forward: self.forward,
+            extra: Vec::new(),
+        };
+        Ok(bot.say(self.chat, from, saying)?)
     }
 }
 
@@ -80,29 +100,6 @@ pub async fn messages(State(simulator): Platform, Body(order): Body<Messages>) -
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Group {
-    acct: String,
-    chat: i64,
-    title: String,
-    #[serde(default)]
-    supergroup: bool,
-}
-
-pub async fn group(State(simulator): Platform, Body(order): Body<Group>) -> Answer {
-    if order.chat >= 0 {
-        return Err(Refused::because("ids of groups are negative"));
-    }
-    let kind = match order.supergroup {
-        true => ChatKind::Supergroup { title: order.title },
-        false => ChatKind::Group { title: order.title },
-    };
-    let mut bot = bot(&simulator, &order.acct)?.lock();
-    bot.chats.open(order.chat, kind, Standing::Open);
-    Ok(Json(bot.chats.describe(order.chat)))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Customer {
     acct: String,
     chat: i64,
@@ -129,11 +126,13 @@ pub struct Edit {
     chat: i64,
     message_id: i64,
     text: String,
+    #[serde(default)]
+    entities: Vec<Entity>,
 }
 
 pub async fn edit(State(simulator): Platform, Body(order): Body<Edit>) -> Answer<Deed> {
     let mut bot = bot(&simulator, &order.acct)?.lock();
-    Ok(Json(bot.edit(order.chat, order.message_id, &order.text)?))
+    Ok(Json(bot.edit(order.chat, order.message_id, &order.text, &order.entities)?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -186,26 +185,6 @@ pub async fn deactivate(State(simulator): Platform, Body(order): Body<InChat>) -
     Ok(Json(json!({})))
 }
 
-pub async fn kick(State(simulator): Platform, Body(order): Body<InChat>) -> Answer<Deed> {
-    let mut bot = bot(&simulator, &order.acct)?.lock();
-    bot.introduce(order.who(), None, None, None);
-    Ok(Json(bot.move_bot(order.chat, order.who(), Standing::Kicked)?))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Migrate {
-    acct: String,
-    chat: i64,
-    to: i64,
-    from: i64,
-}
-
-pub async fn migrate(State(simulator): Platform, Body(order): Body<Migrate>) -> Answer {
-    let deeds = bot(&simulator, &order.acct)?.lock().migrate(order.chat, order.to, order.from)?;
-    Ok(Json(json!({ "items": deeds })))
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Press {
@@ -214,12 +193,18 @@ pub struct Press {
     message_id: i64,
     data: String,
     from: Option<i64>,
+    /// The bot is told the message's place only.
+    #[serde(default)]
+    inaccessible: bool,
+    /// What the customer wrote before, and the bot hears after.
+    overtakes: Option<String>,
 }
 
 pub async fn callback(State(simulator): Platform, Body(order): Body<Press>) -> Answer<Deed> {
     let mut bot = bot(&simulator, &order.acct)?.lock();
-    let from = order.from.unwrap_or(order.chat);
-    Ok(Json(bot.press(order.chat, from, order.message_id, &order.data)?))
+    let Press { chat, message_id, data, inaccessible, overtakes, .. } = order;
+    let press = customers::Press { chat, from: order.from.unwrap_or(chat), message_id, data, inaccessible, overtakes };
+    Ok(Json(bot.press(press)?))
 }
 
 pub async fn contact(State(simulator): Platform, Body(order): Body<InChat>) -> Answer<Deed> {

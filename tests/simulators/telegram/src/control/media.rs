@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Answer, Body, OfQuery, Refused, bot};
 use crate::{
     bot::Deed,
+    customers::Saying,
     files::{Kind, MIN_LINK_S, NewFile, file_id_of},
     image,
     server::Simulator,
@@ -36,7 +37,8 @@ pub async fn photo(State(simulator): Platform, Body(order): Body<Photo>) -> Answ
     let mut bot = bot(&simulator, &order.acct)?.lock();
     let bytes = image::made_up(1280, 853, &format!("photo {} of {}", bot.queue.next_id(), bot.acct)).into();
     let new = NewFile::of(Kind::Photo, bytes);
-    Ok(Json(bot.send_file(order.chat, order.from.unwrap_or(order.chat), new, order.caption, None)?))
+    let saying = Saying { text: order.caption, ..Saying::default() };
+    Ok(Json(bot.send_file(order.chat, order.from.unwrap_or(order.chat), new, None, saying)?))
 }
 
 /// A file of a customer; its bytes are the request's body.
@@ -55,6 +57,17 @@ pub struct Sent {
     album: Option<String>,
     /// The size that the platform tells, instead of the true one.
     claims_bytes: Option<i64>,
+    reply_to: Option<i64>,
+    /// Where it is forwarded from, as JSON.
+    forward: Option<String>,
+    /// The customer's own formatting of the caption, as JSON.
+    entities: Option<String>,
+}
+
+/// A part of a query that is JSON.
+fn read<T: serde::de::DeserializeOwned>(json: Option<&str>) -> Result<Option<T>, Refused> {
+    let value = json.map(serde_json::from_str).transpose();
+    value.map_err(|error| Refused::because(error.to_string()))
 }
 
 pub async fn file(State(simulator): Platform, query: OfQuery<Sent>, bytes: Bytes) -> Answer<Deed> {
@@ -63,16 +76,22 @@ pub async fn file(State(simulator): Platform, query: OfQuery<Sent>, bytes: Bytes
     if kind == Kind::Photo && image::dimensions(&bytes).is_none() {
         return Err(Refused::because("apps send photos as JPEG: these bytes are no picture"));
     }
-    let has_caption = !matches!(kind, Kind::VideoNote | Kind::Sticker);
-    if order.caption.is_some() && !has_caption {
+    if order.caption.is_some() && !kind.has_caption() {
         return Err(Refused::because("round films and stickers have no caption"));
     }
+    let saying = Saying {
+        text: order.caption,
+        entities: read(order.entities.as_deref())?.unwrap_or_default(),
+        reply_to: order.reply_to,
+        forward: read(order.forward.as_deref())?,
+        ..Saying::default()
+    };
     let (name, mime, claims_bytes) = (order.name, order.mime, order.claims_bytes);
     let new = NewFile { name, mime, claims_bytes, ..NewFile::of(kind, bytes) };
     let mut bot = bot(&simulator, &order.acct)?.lock();
     super::deeds::check_room(&bot)?;
     bot.introduce(from, order.first_name, None, None);
-    Ok(Json(bot.send_file(order.chat, from, new, order.caption, order.album)?))
+    Ok(Json(bot.send_file(order.chat, from, new, order.album, saying)?))
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,9 @@
 //! The control API: JSON for tests and for the phone page. README.md has the table.
 
 mod deeds;
+mod groups;
 mod hooks;
+mod kinds;
 mod media;
 mod reads;
 mod settings;
@@ -80,15 +82,26 @@ pub fn routes() -> Router<Arc<Simulator>> {
     Router::new()
         .route("/control/message", post(deeds::message))
         .route("/control/messages", post(deeds::messages))
-        .route("/control/group", post(deeds::group))
+        .route("/control/group", post(groups::group))
         .route("/control/customer", post(deeds::customer))
         .route("/control/edit", post(deeds::edit))
         .route("/control/start", post(deeds::start))
         .route("/control/block", post(deeds::block))
         .route("/control/unblock", post(deeds::unblock))
         .route("/control/deactivate", post(deeds::deactivate))
-        .route("/control/kick", post(deeds::kick))
-        .route("/control/migrate", post(deeds::migrate))
+        .route("/control/kick", post(groups::kick))
+        .route("/control/migrate", post(groups::migrate))
+        .route("/control/invite", post(groups::invite))
+        .route("/control/promote", post(groups::promote))
+        .route("/control/service", post(groups::service))
+        .route("/control/privacy", post(groups::privacy))
+        .route("/control/location", post(kinds::location))
+        .route("/control/move", post(kinds::moved))
+        .route("/control/poll", post(kinds::poll))
+        .route("/control/key", post(kinds::key))
+        .route("/control/reaction", post(kinds::reaction))
+        .route("/control/take_back", post(kinds::take_back))
+        .route("/control/face", post(kinds::face))
         .route("/control/callback", post(deeds::callback))
         .route("/control/contact", post(deeds::contact))
         .route("/control/photo", post(media::photo))

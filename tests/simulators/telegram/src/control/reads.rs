@@ -73,6 +73,9 @@ pub async fn chat(State(simulator): Platform, query: OfQuery<OfChat>) -> Answer 
         "chat": state.chats.describe(query.chat),
         "standing": standing(chat.standing),
         "action": action,
+        "keys": chat.keys.as_ref().map(|(with, markup)| json!({ "message_id": with, "markup": markup })),
+        "commands": state.menu.shown(query.chat),
+        "menu_button": state.menu.button(Some(query.chat)),
         "messages": messages,
     })))
 }
@@ -83,21 +86,62 @@ fn show(state: &BotState, id: i64, message: &Message) -> Value {
         return json!({ "message_id": id, "from": from, "date": message.date, "deleted": true });
     };
     let text = body.get("text").or_else(|| body.get("caption"));
-    let other =
-        ["contact", "migrate_to_chat_id", "migrate_from_chat_id"].into_iter().find(|field| body.get(field).is_some());
+    let entities = body.get("entities").or_else(|| body.get("caption_entities"));
+    let service = SERVICE.into_iter().find(|field| body.get(field).is_some());
+    let quoted = body.get("reply_to_message");
     json!({
         "message_id": id,
         "from": from,
         "author": body["from"]["first_name"],
         "date": message.date,
         "text": text,
-        "other": other,
+        "entities": entities,
+        "other": service,
+        "contact": body.get("contact"),
+        "location": body.get("location"),
+        "venue": body.get("venue"),
+        "poll": body.get("poll"),
         "file": super::media::shown(state, body),
         "edited": body.get("edit_date").is_some(),
-        "reply_to": body["reply_to_message"]["message_id"],
+        "reply_to": quoted.map(|quoted| &quoted["message_id"]),
+        "reply_text": quoted.and_then(|quoted| quoted.get("text").or_else(|| quoted.get("caption"))),
+        "quote": body.get("quote").map(|quote| &quote["text"]),
+        "forwarded": body.get("forward_origin").map(from_whom),
+        "reactions": reactions(message),
         "buttons": body["reply_markup"]["inline_keyboard"],
         "deleted": false,
     })
+}
+
+/// What nobody says: the platform itself tells it.
+const SERVICE: [&str; 8] = [
+    "new_chat_members",
+    "left_chat_member",
+    "new_chat_title",
+    "pinned_message",
+    "delete_chat_photo",
+    "message_auto_delete_timer_changed",
+    "migrate_to_chat_id",
+    "migrate_from_chat_id",
+];
+
+/// The name that an origin shows.
+fn from_whom(origin: &Value) -> &Value {
+    match origin["type"].as_str() {
+        Some("user") => &origin["sender_user"]["first_name"],
+        Some("hidden_user") => &origin["sender_user_name"],
+        Some("chat") => &origin["sender_chat"]["title"],
+        _ => &origin["chat"]["title"],
+    }
+}
+
+/// Who reacted how, the bot first.
+fn reactions(message: &Message) -> Vec<Value> {
+    let each = message.reactions.iter().flat_map(|(who, all)| all.iter().map(move |one| (who, one)));
+    each.map(
+        |(who, one)| json!({ "from": if *who == 0 { "bot" } else { "customer" }, "by": who, "emoji": one["emoji"] }),
+    )
+    .collect()
 }
 
 fn standing(standing: Standing) -> &'static str {

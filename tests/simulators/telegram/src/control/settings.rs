@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Body, OfAccount, OfQuery, Refused, bot};
 use crate::{
     download,
-    faults::Fault,
+    faults::{Fault, Mode},
     limits::{Counting, MAX_JITTER_MS, Rule},
     methods,
     server::Simulator,
@@ -33,6 +33,9 @@ pub async fn add_fault(State(simulator): Platform, Body(order): Body<Order>) -> 
     }
     if fault.mode.is_of_downloads() && !of_downloads {
         return Err(Refused::because(format!("only downloads go wrong in this way: {:?}", fault.mode)));
+    }
+    if fault.mode == Mode::Mute && of_downloads {
+        return Err(Refused::because("a download has no effect that could be left out"));
     }
     let mut bot = bot(&simulator, &order.acct)?.lock();
     bot.faults.add(fault);

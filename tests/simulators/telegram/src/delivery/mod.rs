@@ -15,7 +15,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::Notify;
 
-pub use post::run;
+pub use post::{client, run};
 
 use crate::{bot::State, clock::boottime_ns, log::Event, queue::Update};
 
@@ -39,6 +39,8 @@ pub enum Lane {
     Presses(i64),
     /// Where the bot stands in a chat.
     Member(i64),
+    /// Reactions in a chat.
+    Reactions(i64),
     /// By itself.
     Loose(i64),
 }

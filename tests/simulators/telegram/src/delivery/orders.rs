@@ -180,8 +180,8 @@ async fn changed_body(
     {
         let state = bot.lock();
         let (acct, key) = (&state.acct, &update.key);
-        let (chat, tag, hash, file) = (None, None, None, None);
-        state.log.write(Event::Typed { acct, key, chat, pseq: 0, tag, hash, update_id: id, file });
+        let (chat, tag, hash, file, kind, pmid) = (None, None, None, None, None, None);
+        state.log.write(Event::Typed { acct, key, chat, pseq: 0, tag, hash, update_id: id, file, kind, pmid });
         state.given(&update);
     }
     let request = client(simulator).post(url).body(update.bytes.clone()).header(SECRET_HEADER, secret);

@@ -4,7 +4,7 @@ mod detect;
 mod html;
 mod markdown;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use detect::detect;
@@ -32,7 +32,8 @@ pub struct Formatted {
 }
 
 /// One stretch of formatting. Offset and length are in UTF-16 units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entity {
     /// The platform's name of the formatting.
     pub r#type: String,
@@ -78,13 +79,27 @@ fn parse(text: &str, params: &Params, entities: &str) -> Result<Formatted, ApiEr
         return Err(ApiError::bad("text is too long"));
     }
     let (cleaned, vanished) = clean(text);
-    let parsed = match params.get("parse_mode").to_ascii_lowercase().as_str() {
-        "" | "none" => return explicit(text, &cleaned, &vanished, params.get(entities)),
-        "html" => html::parse(&cleaned),
-        "markdownv2" => markdown::parse(&cleaned),
+    match by_mode(&cleaned, params.get("parse_mode"))? {
+        Some(parsed) => Ok(parsed),
+        None => explicit(text, &cleaned, &vanished, params.get(entities)),
+    }
+}
+
+/// A text that has no entities beside it.
+pub fn plain(text: &str, mode: &str) -> Result<Formatted, ApiError> {
+    let (text, _) = clean(text);
+    Ok(by_mode(&text, mode)?.unwrap_or(Formatted { text, entities: Vec::new() }))
+}
+
+/// What a mode makes of a text; `None` without a mode.
+fn by_mode(text: &str, mode: &str) -> Result<Option<Formatted>, ApiError> {
+    let parsed = match mode.to_ascii_lowercase().as_str() {
+        "" | "none" => return Ok(None),
+        "html" => html::parse(text),
+        "markdownv2" => markdown::parse(text),
         _ => return Err(ApiError::bad("unsupported parse_mode")),
     };
-    parsed.map_err(|why| ApiError::bad(format!("can't parse entities: {why}")))
+    parsed.map(Some).map_err(|why| ApiError::bad(format!("can't parse entities: {why}")))
 }
 
 /// Trims, measures and finds links: the checks that the platform makes after it has looked at the chat.

@@ -61,6 +61,7 @@ impl Platform {
             rules,
             desk: None,
             local,
+            mute: false,
         };
         let listening = Listening::open(settings).await.expect("a free port and a new folder");
         let base = format!("http://{}", listening.address().expect("it listens"));
@@ -137,6 +138,13 @@ impl Platform {
         let response = request.send().await.expect("an HTTP answer");
         let status = response.status();
         (status, response.json().await.expect("a JSON body"))
+    }
+
+    /// Olga shows a profile photo; without bytes she hides all.
+    pub async fn face(&self, bytes: &[u8]) {
+        let request = self.client.post(format!("{}/control/face", self.base)).query(&[("acct", "support")]);
+        let response = request.query(&[("chat", OLGA)]).body(bytes.to_vec()).send().await.expect("an HTTP answer");
+        assert_eq!(response.status(), StatusCode::OK);
     }
 
     pub async fn look(&self, path: &str) -> Value {
