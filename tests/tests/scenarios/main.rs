@@ -21,6 +21,7 @@ mod media;
 mod metrics;
 mod nginx;
 mod office;
+mod phone;
 mod service_manager;
 mod settings;
 mod two_pages;

@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::header, response::Html, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::Html,
+    routing::{MethodRouter, get},
+};
 
 use crate::server::Simulator;
 
 const PHONE: &str = include_str!("pages/phone.html");
 const PHONE_SCRIPT: &str = include_str!("pages/phone.js");
+const MESSAGES_SCRIPT: &str = include_str!("pages/messages.js");
+const KEYS_SCRIPT: &str = include_str!("pages/keys.js");
 const BOTH: &str = include_str!("pages/both.html");
 const STYLE: &str = include_str!("pages/style.css");
 
@@ -16,8 +24,14 @@ pub fn routes() -> Router<Arc<Simulator>> {
     Router::new()
         .route("/", get(both))
         .route("/phone", get(phone))
-        .route("/pages/phone.js", get(|| async { ([(header::CONTENT_TYPE, "text/javascript")], PHONE_SCRIPT) }))
+        .route("/pages/phone.js", script(PHONE_SCRIPT))
+        .route("/pages/messages.js", script(MESSAGES_SCRIPT))
+        .route("/pages/keys.js", script(KEYS_SCRIPT))
         .route("/pages/style.css", get(|| async { ([(header::CONTENT_TYPE, "text/css")], STYLE) }))
+}
+
+fn script(text: &'static str) -> MethodRouter<Arc<Simulator>> {
+    get(move || async move { ([(header::CONTENT_TYPE, "text/javascript")], text) })
 }
 
 async fn phone(State(simulator): State<Arc<Simulator>>) -> Html<String> {

@@ -1,5 +1,5 @@
 "use strict";
-// A customer's phone. Everything it shows is read anew from the simulator whenever that says that something changed.
+// A customer's phone; messages.js and keys.js are parts of it. Everything it shows is read anew from the simulator whenever that says that something changed.
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -73,7 +73,7 @@ function showCustomers(chats) {
     button.dataset.chat = row.chat.id;
     button.setAttribute("aria-current", row.chat.id === chat);
     const last = document.createElement("small");
-    last.textContent = row.last ? row.last.text || row.last.file?.kind || row.last.other || "removed" : "no messages";
+    last.textContent = row.last ? row.last.deleted ? "removed" : words(row.last).textContent || row.last.file?.kind : "no messages";
     button.append(nameOf(row.chat), last);
     button.onclick = () => open(row.chat.id);
     const item = document.createElement("li");
@@ -82,7 +82,12 @@ function showCustomers(chats) {
   }));
 }
 
+let shown = null;
 function showConversation(conversation) {
+  // What is on the page stays there while nothing changes: a list that somebody has opened stays open.
+  const now = JSON.stringify([acct, chat, conversation]);
+  if (now === shown) return;
+  shown = now;
   known = conversation !== null;
   standing = conversation?.standing ?? "open";
   const title = conversation ? nameOf(conversation.chat) : newName();
@@ -91,61 +96,14 @@ function showConversation(conversation) {
   $("standing").textContent = conversation?.action ? `bot: ${conversation.action} …` : words[standing] ?? standing;
   $("block").textContent = standing === "blocked" ? "Unblock" : "Block";
   const canWrite = standing === "open" || standing === "never_started";
-  for (const id of ["text", "send", "attach", "file", "contact"]) $(id).disabled = !canWrite;
+  for (const id of ["text", "send", "attach", "file", "contact", "location"]) $(id).disabled = !canWrite;
   $("block").disabled = !known || chat < 0;
   const log = $("log");
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
   log.replaceChildren(...(conversation?.messages ?? []).map(bubble));
   if (atEnd) log.scrollTop = log.scrollHeight;
-}
-
-function bubble(message) {
-  const item = document.createElement("li");
-  item.className = message.from;
-  item.dataset.messageId = message.message_id;
-  if (message.deleted) {
-    item.classList.add("deleted");
-    item.textContent = "message removed";
-    return item;
-  }
-  if (chat < 0) item.append(line("span", "author", message.author));
-  const text = document.createElement("span");
-  text.className = "text";
-  text.textContent = [message.other && `[${message.other}]`, message.text].filter(Boolean).join(" ");
-  if (message.file) item.append(media(message.file));
-  item.append(text);
-  const when = line("time", "", new Date(message.date * 1000).toLocaleTimeString() + (message.edited ? ", edited" : ""));
-  if (message.from === "customer" && message.text) when.append(editButton(message));
-  item.append(when);
-  if (message.buttons) item.append(buttons(message));
-  return item;
-}
-
-function line(tag, name, text) {
-  const element = document.createElement(tag);
-  element.className = name;
-  element.textContent = text;
-  return element;
-}
-
-// What the bot and the customer sent each other: shown when a browser can, else a link.
-function media(file) {
-  const address = "/control/media?" + new URLSearchParams({ acct, file_id: file.file_id });
-  const tags = { photo: "img", sticker: "img", voice: "audio", audio: "audio", video: "video", video_note: "video", animation: "video" };
-  const element = document.createElement(tags[file.kind] || "a");
-  element.className = "file";
-  element.dataset.sha256 = file.sha256;
-  const name = file.name || file.kind;
-  if (element.tagName === "A") {
-    element.href = address;
-    element.download = name;
-    element.textContent = `${name} (${file.bytes} bytes)`;
-  } else {
-    element.src = address;
-    element.title = name;
-    if (element.tagName === "IMG") element.alt = name; else element.controls = true;
-  }
-  return element;
+  showKeys(conversation, canWrite);
+  showMenu(conversation, canWrite);
 }
 
 // Sends what a person picked as a phone would: pictures as photos, several at once as an album.
@@ -155,38 +113,19 @@ async function send(files) {
   const kinds = { "image/jpeg": "photo", "image/png": "photo", "image/webp": "photo", "audio/ogg": "voice" };
   for (const [n, file] of [...files].entries()) {
     const kind = kinds[file.type] || { audio: "audio", video: "video" }[file.type.split("/")[0]] || "document";
-    const told = { acct, chat, kind, name: file.name, mime: file.type, album, caption: n ? null : $("text").value, ...author() };
+    const told = { acct, chat, kind, name: file.name, mime: file.type, album, caption: n ? null : $("text").value, ...answering(), ...author() };
     const given = Object.entries(told).filter(([, value]) => value);
     const response = await fetch("/control/file?" + new URLSearchParams(given), { method: "POST", body: file });
     if (!response.ok) throw new Error((await response.json()).error);
   }
   $("text").value = "";
-}
-
-function editButton(message) {
-  const button = line("button", "edit", "edit");
-  button.onclick = attempt(async () => {
-    const text = prompt("New text", message.text);
-    if (text) await order("edit", { chat, message_id: message.message_id, text });
-  });
-  return button;
-}
-
-function buttons(message) {
-  const box = line("div", "buttons", "");
-  for (const one of message.buttons.flat()) {
-    const button = line("button", "", one.text);
-    button.disabled = one.callback_data === undefined;
-    const press = { chat, message_id: message.message_id, data: one.callback_data };
-    button.onclick = attempt(() => order("callback", press));
-    box.append(button);
-  }
-  return box;
+  answerNothing();
 }
 
 function open(id) {
   chat = id;
   query.delete("name");
+  answerNothing();
   refresh();
   $("text").focus();
 }
@@ -213,8 +152,9 @@ $("compose").onsubmit = attempt(async () => {
   const text = $("text").value;
   if (!text) return;
   await meet();
-  await order("message", { chat, text, ...author() });
+  await order("message", { chat, text, ...answering(), ...author() });
   $("text").value = "";
+  answerNothing();
 });
 $("new-customer").onsubmit = attempt(async () => {
   const { chats } = await read("chats");
@@ -231,6 +171,16 @@ $("contact").onclick = attempt(async () => {
   await meet();
   await order("contact", { chat, own: true, ...author() });
 });
+$("location").onclick = attempt(async () => {
+  await meet();
+  await order("location", { chat, ...author() });
+});
+$("menu").onchange = attempt(async () => {
+  const text = $("menu").value;
+  $("menu").value = "";
+  if (text) await order("message", { chat, text, ...author() });
+});
+$("answer-nothing").onclick = answerNothing;
 $("block").onclick = attempt(() => order(standing === "blocked" ? "unblock" : "block", { chat }));
 $("acct").onchange = () => { acct = $("acct").value; chat = FIRST_NEW_ID; listen(); };
 

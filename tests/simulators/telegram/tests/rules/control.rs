@@ -130,6 +130,8 @@ async fn pages_are_there_and_load_nothing_foreign() {
         ("/", "id=\"phone\""),
         ("/phone", "id=\"log\""),
         ("/pages/phone.js", "EventSource"),
+        ("/pages/messages.js", "function bubble"),
+        ("/pages/keys.js", "function showKeys"),
         ("/pages/style.css", ".phone"),
     ] {
         let response = platform.client.get(format!("{}{path}", platform.base)).send().await.expect("answered");
@@ -140,7 +142,21 @@ async fn pages_are_there_and_load_nothing_foreign() {
     }
     let phone = platform.client.get(format!("{}/phone", platform.base)).send().await.expect("answered");
     let phone = phone.text().await.expect("text");
-    for id in ["text", "send", "log", "acct", "customers", "block", "standing", "bot-status"] {
+    for id in [
+        "text",
+        "send",
+        "log",
+        "acct",
+        "customers",
+        "block",
+        "standing",
+        "bot-status",
+        "contact",
+        "location",
+        "keys",
+        "menu",
+        "answering",
+    ] {
         assert!(phone.contains(&format!("id=\"{id}\"")), "{id}");
     }
     assert!(phone.contains("<option>support</option><option>sales</option>"));
