@@ -5,89 +5,20 @@ Every check compares with what the Bot API promises. The first mismatch ends the
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import time
-import urllib.parse
-import urllib.request
 
 # Times as timedelta, which a later major version of the client makes its only way.
 os.environ["PTB_TIMEDELTA"] = "true"
 
-from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters, Update
+from telegram import Bot, InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, MessageEntityType, ParseMode
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, RetryAfter, TelegramError
 
-OLGA = 700100200
-PETER = 700100201
-STRANGER = 700100202
-GROUP = -500
-NEXT_GROUP = -100500
-
-
-class Mismatch(Exception):
-    """The simulator is not what this client expects of the platform."""
-
-
-def check(holds, what):
-    """Prints what was seen, or ends the run."""
-    if not holds:
-        raise Mismatch(what)
-    print(f"ok  {what}")
-
-
-async def refused(kind, words, call):
-    """Awaits a call that must be refused with this class of error and these words in it."""
-    try:
-        answer = await call
-    except kind as error:
-        check(words.lower() in str(error).lower(), f"{kind.__name__}: {error}")
-        return error
-    except TelegramError as error:
-        raise Mismatch(f"expected {kind.__name__} '{words}', got {type(error).__name__}: {error}") from error
-    raise Mismatch(f"expected {kind.__name__} '{words}', got {answer}")
-
-
-class Control:
-    """The simulator's control API: what customers do."""
-
-    def __init__(self, base, acct):
-        self.base, self.acct = base, acct
-
-    def order(self, path, **body):
-        request = urllib.request.Request(
-            f"{self.base}/control/{path}",
-            data=json.dumps({"acct": self.acct, **body}).encode(),
-            headers={"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def file(self, content, **told):
-        query = urllib.parse.urlencode({"acct": self.acct, **told})
-        request = urllib.request.Request(f"{self.base}/control/file?{query}", data=content)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-    def state(self):
-        with urllib.request.urlopen(f"{self.base}/control/state?acct={self.acct}", timeout=10) as answer:
-            return json.load(answer)
-
-
-class Inbox:
-    """The bot's long poll: takes updates one by one and confirms them by offset only."""
-
-    def __init__(self, bot):
-        self.bot, self.offset = bot, 0
-
-    async def take(self, timeout=10):
-        updates = await self.bot.get_updates(offset=self.offset, limit=1, timeout=timeout, read_timeout=timeout + 10)
-        if not updates:
-            raise Mismatch("no update came")
-        check(isinstance(updates[0], Update), f"update {updates[0].update_id}")
-        self.offset = updates[0].update_id + 1
-        return updates[0]
+from changing import change, menu
+from kinds import receive_kinds, send_kinds
+from talk import GROUP, NEXT_GROUP, OLGA, PETER, PNG, STRANGER, Control, Inbox, Mismatch, check, refused
 
 
 async def receive(bot, control, inbox):
@@ -212,8 +143,7 @@ async def send_files(bot, control):
     await refused(BadRequest, "can't use file of type Document as Photo", bot.send_photo(OLGA, sent.document.file_id))
     await refused(BadRequest, "PHOTO_INVALID_DIMENSIONS", bot.send_photo(OLGA, act))
     await refused(BadRequest, "caption is too long", bot.send_document(OLGA, act, caption="x" * 1025))
-    png = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + b"IHDR" + (640).to_bytes(4) + (480).to_bytes(4) + b"\x08\x06"
-    photo = await bot.send_photo(OLGA, png, caption="look")
+    photo = await bot.send_photo(OLGA, PNG, caption="look")
     check((photo.photo[-1].width, photo.photo[-1].height) == (640, 480), "a photo is measured")
     reply = await bot.send_photo(OLGA, photo.photo[-1], reply_parameters=ReplyParameters(photo.message_id))
     check(reply.reply_to_message.message_id == photo.message_id, "a photo replies")
@@ -297,6 +227,11 @@ async def drive(args):
         await receive(bot, control, inbox)
         await send(bot, control, inbox)
         await send_files(bot, control)
+        await receive_kinds(bot, control, inbox)
+        await send_kinds(bot, control)
+        await change(bot, control)
+        await menu(bot, control)
+        await inbox.drain()
         await standing(bot, control, inbox)
         await limits(bot, control)
         await conflicts(bot, other, control, inbox)

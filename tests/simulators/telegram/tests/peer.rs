@@ -7,6 +7,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use telegram_simulator::methods::METHODS;
 
 /// Ends the simulator with the test, also when the test fails.
 struct Running(Child);
@@ -55,5 +57,14 @@ fn python_telegram_bot_understands_every_answer() {
     assert!(status.success(), "SIGTERM is a clean end, not {status}");
     let lines = std::fs::read_to_string(&log).expect("the log can be read");
     assert!(!lines.contains("TESTTOKEN"), "the token is in the log");
+    // It went through every method, and nothing that it sent is foreign to the description of the Bot API.
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let calls: Vec<_> = lines.iter().filter(|line| line["ev"] == "call" && line["applied"] == true).collect();
+    for method in METHODS.iter().filter(|method| method.run.is_some()) {
+        assert!(calls.iter().any(|call| call["method"] == method.name), "{} was not tried", method.name);
+    }
+    for call in calls {
+        assert_eq!(call["strange"], json!([]), "{call}");
+    }
     std::fs::remove_dir_all(folder).expect("the folder can be removed");
 }
