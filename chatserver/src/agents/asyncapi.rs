@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use switchboard_common::access::{Rule, Surface, rules};
 
 use super::PROTOCOL;
-use super::frames::{EntryFrame, HistoryJson, SnapshotJson};
+use super::frames::{EntryFrame, HistoryJson};
 use super::hello::Hello;
 use super::protocol::{CloseCode, Code, Request, RequestId};
 use super::requests::{Cancelled, ChatSeq, Nothing, Sent};
+use super::snapshot::SnapshotJson;
 use super::waiting::WaitingJson;
 
 const SCHEMAS: &str = "/components/schemas";

@@ -12,10 +12,11 @@ use switchboard_common::store::{Agent, StoreError};
 use uuid::Uuid;
 
 use super::Door;
-use super::frames::{SnapshotJson, json};
+use super::frames::json;
 use super::hub::{Joining, Reading};
 use super::outlet::{Inlet, outlet};
 use super::protocol::{CloseCode, Code, Cursors, Failure, RequestId, answer};
+use super::snapshot::SnapshotJson;
 
 /// A session that may begin.
 pub(super) struct Welcome {

@@ -1,6 +1,7 @@
 //! The agents' websocket, `/v1/agent`: see docs/protocol.md.
 
 mod asyncapi;
+mod close_code;
 mod frames;
 mod hello;
 pub(crate) mod hub;
@@ -9,6 +10,7 @@ mod pace;
 mod protocol;
 mod requests;
 mod session;
+mod snapshot;
 mod socket;
 mod waiting;
 

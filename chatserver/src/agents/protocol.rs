@@ -1,7 +1,6 @@
-//! The protocol's own shapes: requests, answers, close codes. Nothing in here is a model type.
+//! The protocol's own shapes: requests and answers. Nothing in here is a model type.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -10,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use switchboard_common::access::{Rule, rules};
 use switchboard_common::model::{FileKind, Lane};
+
+pub(crate) use super::close_code::CloseCode;
 
 /// Longest frame a client may send, in bytes.
 pub(super) const LARGEST_FRAME: usize = 64 * 1024;
@@ -260,72 +261,6 @@ pub(super) fn answer<T: Serialize>(re: Option<&RequestId>, result: Result<T, Fai
         }
     };
     serde_json::to_string(&answer).expect("plain fields are JSON")
-}
-
-/// Why a socket is closed, and whether to come back: below 4500 yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CloseCode {
-    /// This chatserver stops.
-    Draining = 4001,
-    /// The token expired.
-    Expired = 4003,
-    /// Nothing was read while entries waited.
-    TooSlow = 4008,
-    /// Two pings unanswered.
-    NoSignOfLife = 4010,
-    /// Something is wrong here.
-    Internal = 4011,
-    /// What the agent may do has changed.
-    RoleChanged = 4012,
-    /// Bad token, or no hello in time.
-    Unauthorized = 4500,
-    /// A frame that cannot be.
-    BadRequest = 4501,
-    /// Too many sessions of one agent.
-    TooManySessions = 4504,
-}
-
-impl CloseCode {
-    /// All.
-    pub(super) const ALL: [Self; 9] = [
-        Self::Draining,
-        Self::Expired,
-        Self::TooSlow,
-        Self::NoSignOfLife,
-        Self::Internal,
-        Self::RoleChanged,
-        Self::Unauthorized,
-        Self::BadRequest,
-        Self::TooManySessions,
-    ];
-
-    /// The reason in the close frame.
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Draining => "this chatserver stops: come back",
-            Self::Expired => "token expired: come back with a new one",
-            Self::TooSlow => "too slow: entries waited for 30 s",
-            Self::NoSignOfLife => "two pings unanswered",
-            Self::Internal => "internal error: come back",
-            Self::RoleChanged => "role changed: come back",
-            Self::Unauthorized => "unauthorized",
-            Self::BadRequest => "bad request",
-            Self::TooManySessions => "too many sessions of this agent",
-        }
-    }
-
-    pub(super) fn from_number(number: u16) -> Option<Self> {
-        use CloseCode::*;
-        [Draining, Expired, TooSlow, NoSignOfLife, Internal, RoleChanged, Unauthorized, BadRequest, TooManySessions]
-            .into_iter()
-            .find(|code| *code as u16 == number)
-    }
-}
-
-impl fmt::Display for CloseCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", *self as u16)
-    }
 }
 
 #[cfg(test)]

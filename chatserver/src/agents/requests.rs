@@ -9,8 +9,9 @@ use switchboard_common::model::{ChatId, FileId, Lane};
 use switchboard_common::store::{Agent, Decision, Enclosed, Refusal, StoreError, Submission};
 
 use super::Door;
-use super::frames::{SnapshotJson, history};
+use super::frames::history;
 use super::protocol::{Code, Failure, LaneWord, Request};
+use super::snapshot::SnapshotJson;
 use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.
