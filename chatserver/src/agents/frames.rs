@@ -6,11 +6,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use switchboard_common::model::Lane;
-use switchboard_common::store::{Author, ContentItem, Delivery, Entry, EntryBody, FileItem, HistoryPage};
+use switchboard_common::store::{Author, ChatView, ContentItem, Delivery, Entry, EntryBody, FileItem, HistoryPage};
 
-/// The `entry` frame.
-pub(crate) fn entry_frame(feed: &str, seq: i64, entry: &Entry) -> String {
-    json(&EntryFrame { r#type: "entry", feed, seq, entry: EntryJson::of(entry, None) })
+use super::snapshot::ChatJson;
+
+/// The `entry` frame. `chat` is there when the entry moves it.
+pub(crate) fn entry_frame(feed: &str, seq: i64, entry: &Entry, chat: Option<&ChatView>) -> String {
+    let chat = chat.map(ChatJson::of);
+    json(&EntryFrame { r#type: "entry", feed, seq, entry: EntryJson::of(entry, None), chat })
 }
 
 /// A new entry of a feed.
@@ -21,6 +24,8 @@ pub(super) struct EntryFrame<'a> {
     feed: &'a str,
     seq: i64,
     entry: EntryJson<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat: Option<ChatJson<'a>>,
 }
 
 /// The result of `history`: oldest first.
@@ -106,6 +111,8 @@ enum BodyJson<'a> {
     Edited { text: &'a str, of: Option<i64> },
     #[schemars(extend("x-kind" = "opened"))]
     Opened { interaction: String, queue: &'a str },
+    #[schemars(extend("x-kind" = "released"))]
+    Released { interaction: String, queue: &'a str },
     #[schemars(extend("x-kind" = "taken"))]
     Taken { interaction: String, agent: &'a str },
     #[schemars(extend("x-kind" = "closed"))]
@@ -216,6 +223,9 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
         EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
         EntryBody::Opened { interaction, queue } => {
             ("opened", BodyJson::Opened { interaction: interaction.to_string(), queue })
+        }
+        EntryBody::Released { interaction, queue } => {
+            ("released", BodyJson::Released { interaction: interaction.to_string(), queue })
         }
         EntryBody::Taken { interaction, agent } => {
             ("taken", BodyJson::Taken { interaction: interaction.to_string(), agent })

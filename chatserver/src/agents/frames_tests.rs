@@ -10,7 +10,7 @@ use super::*;
 fn frame(author: Author, body: EntryBody) -> serde_json::Value {
     let at = DateTime::from_timestamp_micros(1_795_252_800_123_456).unwrap();
     let entry = Entry { chat: ChatId(17), account: "support".to_owned(), seq: 5, at, author, body };
-    let frame: serde_json::Value = serde_json::from_str(&entry_frame("agent:12", 56, &entry)).unwrap();
+    let frame: serde_json::Value = serde_json::from_str(&entry_frame("agent:12", 56, &entry, None)).unwrap();
     assert_eq!((&frame["type"], &frame["feed"], &frame["seq"]), (&json!("entry"), &json!("agent:12"), &json!(56)));
     let mut entry = frame["entry"].clone();
     let common = ["chat", "account", "seq", "at"].map(|key| entry.as_object_mut().unwrap().remove(key).unwrap());
@@ -122,6 +122,11 @@ fn every_kind_is_as_the_protocol_says() {
             Author::System,
             EntryBody::Opened { interaction: 7, queue: "support".to_owned() },
             json!({"kind": "opened", "author": system, "interaction": "7", "queue": "support"}),
+        ),
+        (
+            anna(),
+            EntryBody::Released { interaction: 7, queue: "support".to_owned() },
+            json!({"kind": "released", "author": agent, "interaction": "7", "queue": "support"}),
         ),
         (
             anna(),

@@ -19,7 +19,7 @@ fn line(seq: i64) -> FeedEntry {
         author: Author::System,
         body: EntryBody::Membership { left: true },
     };
-    FeedEntry { feed: FEED, seq, entry }
+    FeedEntry { feed: FEED, seq, entry, chat: None }
 }
 
 fn join(sessions: &mut Sessions, agent: i32, cursor: i64, most_bytes: usize) -> (Uuid, Inlet, bool) {

@@ -45,6 +45,9 @@ pub(super) enum Request {
         chat: Id,
         outcome: Option<String>,
     },
+    Release {
+        chat: Id,
+    },
     Send {
         chat: Id,
         client_key: String,
@@ -94,6 +97,7 @@ impl Request {
             Self::Snapshot {} => &rules::SNAPSHOT,
             Self::Take { .. } => &rules::TAKE,
             Self::Close { .. } => &rules::CLOSE,
+            Self::Release { .. } => &rules::RELEASE,
             Self::Send { .. } => &rules::SEND,
             Self::Waiting { .. } => &rules::WAITING,
             Self::History { .. } => &rules::HISTORY,

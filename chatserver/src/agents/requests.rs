@@ -117,6 +117,11 @@ pub(super) async fn handle(
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
+        Request::Release { chat } => {
+            let result = database.release_chat(agent, ChatId(chat.0)).await;
+            changed(door);
+            raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
+        }
         Request::Send { chat, client_key, text, file, r#as, lane, seen_seq } => {
             let lane = lane_of(scopes, lane)?;
             // What cannot be a file's id is the id of no file.

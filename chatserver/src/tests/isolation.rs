@@ -268,6 +268,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             json!({"type": "waiting", "chat": chat}),
             json!({"type": "take", "chat": chat}),
             json!({"type": "close", "chat": chat}),
+            json!({"type": "release", "chat": chat}),
             json!({"type": "send", "chat": chat, "client_key": "k", "text": "x"}),
             json!({"type": "cancel", "chat": chat, "seq": 2}),
             json!({"type": "resend", "chat": chat, "seq": 2}),
@@ -285,7 +286,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             answers.push(answer);
         }
     }
-    assert!(answers[..9] == answers[9..18] && answers[..9] == answers[18..], "{answers:?}");
+    assert!(answers[..10] == answers[10..20] && answers[..10] == answers[20..], "{answers:?}");
     fleet.finish().await;
 }
 
@@ -332,6 +333,8 @@ async fn a_foreign_id_costs_what_an_absent_one_costs() {
         assert_eq!(counted.take_chat(&eve, chat).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.close_chat(&eve, chat, None).await.unwrap(), Err(Refusal::NotFound));
+        count();
+        assert_eq!(counted.release_chat(&eve, chat).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.submit(&submission).await.unwrap().err(), Some(Refusal::NotFound));
         count();

@@ -9,6 +9,7 @@ mod hello;
 mod isolation;
 mod limits;
 mod matrix;
+mod moves;
 mod outage;
 mod requests;
 mod resume;

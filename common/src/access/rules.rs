@@ -57,6 +57,7 @@ rules! {
     WAITING = Frame "waiting" [Agent Bot Supervisor];
     TAKE = Frame "take" [Agent Bot];
     CLOSE = Frame "close" [Agent Bot];
+    RELEASE = Frame "release" [Agent Bot];
     SEND = Frame "send" [Agent Bot];
     CANCEL = Frame "cancel" [Agent Bot];
     RESEND = Frame "resend" [Agent Bot];

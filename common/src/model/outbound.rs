@@ -104,6 +104,8 @@ column_enum!(
         Outcome = 9 "outcome",
         /// The customer blocked us or came back.
         Membership = 10 "membership",
+        /// The agent gave the chat back to its queue.
+        Released = 20 "released",
     }
 );
 

@@ -1,10 +1,11 @@
-//! Chats from the agents' side: take and close. Each is one transaction that locks the chat first.
+//! Chats from the agents' side: take and close. Each is one transaction that locks the chat first. Who gives a chat to others
+//! is in `moves`.
 
 use super::append::{By, NewEntry, append, expect, item_json};
 use super::entries::EntryItem;
 use super::work::Work;
 use super::{Agent, Database, StoreError};
-use crate::model::{AccountId, AccountName, AgentId, ChatId, ChatState, EntryKind, FeedId, FileLimits};
+use crate::model::{AccountId, AccountName, AgentId, ChatId, ChatState, EntryKind, FeedId, FileLimits, QueueId};
 
 /// Why an agent's request changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct LockedChat {
     pub(super) interaction: Option<i64>,
     /// Who has it: id, name, feed.
     pub(super) agent: Option<(AgentId, String, FeedId)>,
+    /// Where it waits, or waited last.
+    pub(super) queue: Option<QueueId>,
     pub(super) queue_feed: Option<FeedId>,
     /// The platform's longest part, when the account publishes it.
     pub(super) text_max_utf16: Option<i64>,
@@ -104,6 +107,7 @@ impl LockedChat {
                 .ok_or_else(|| StoreError::Unexpected(format!("chat state {state} of a later version")))?,
             interaction: row.get("interaction_id"),
             agent,
+            queue: row.get::<_, Option<i32>>("queue_id").map(QueueId),
             queue_feed: row.get::<_, Option<i32>>("queue_feed").map(FeedId),
             text_max_utf16: row.get::<_, Option<serde_json::Value>>("text_max").and_then(|value| value.as_i64()),
             files: row.get::<_, Option<serde_json::Value>>("files").as_ref().and_then(FileLimits::from_json),
@@ -135,12 +139,12 @@ impl LockedChat {
         }
     }
 
-    fn interaction(&self) -> Result<i64, StoreError> {
+    pub(super) fn interaction(&self) -> Result<i64, StoreError> {
         self.interaction
             .ok_or_else(|| StoreError::Unexpected(format!("chat {} is open without an interaction", self.id)))
     }
 
-    fn entry(&self, kind: EntryKind, by: AgentId, item: &EntryItem, feeds: Vec<FeedId>) -> NewEntry {
+    pub(super) fn entry(&self, kind: EntryKind, by: AgentId, item: &EntryItem, feeds: Vec<FeedId>) -> NewEntry {
         NewEntry {
             account: self.account,
             chat: self.id,
@@ -159,7 +163,9 @@ impl Database {
     /// Takes a waiting chat: of all who try, one wins. Returns the seq of the `taken` entry; asking again is harmless.
     pub async fn take_chat(&self, agent: &Agent, chat: ChatId) -> Result<Result<i64, Refusal>, StoreError> {
         self.within(async {
-            let Some((work, chat)) = self.lock_chat(agent, chat).await? else { return Ok(Err(Refusal::NotFound)) };
+            let Some((work, chat)) = self.lock_chat(Some(agent.id), chat).await? else {
+                return Ok(Err(Refusal::NotFound));
+            };
             let refusal = match (chat.state, &chat.agent) {
                 _ if !chat.visible => Some(Refusal::NotFound),
                 (ChatState::Closed, _) => Some(Refusal::Closed),
@@ -199,7 +205,9 @@ impl Database {
         outcome: Option<&str>,
     ) -> Result<Result<i64, Refusal>, StoreError> {
         self.within(async {
-            let Some((work, chat)) = self.lock_chat(agent, chat).await? else { return Ok(Err(Refusal::NotFound)) };
+            let Some((work, chat)) = self.lock_chat(Some(agent.id), chat).await? else {
+                return Ok(Err(Refusal::NotFound));
+            };
             if let Some(refusal) = chat.refusal(agent.id) {
                 work.rollback().await?;
                 return Ok(Err(refusal));
@@ -221,10 +229,16 @@ impl Database {
         .await
     }
 
-    async fn lock_chat(&self, agent: &Agent, chat: ChatId) -> Result<Option<(Work, LockedChat)>, StoreError> {
+    /// Locks a chat for a viewer; without one every chat is seen.
+    pub(super) async fn lock_chat(
+        &self,
+        viewer: Option<AgentId>,
+        chat: ChatId,
+    ) -> Result<Option<(Work, LockedChat)>, StoreError> {
         let connection = self.connection().await?;
         let lock = connection.prepare_cached(LOCK_CHAT).await?;
-        let (work, rows) = Work::begin(connection, &lock, &[&chat.0, &agent.id.0]).await?;
+        let viewer = viewer.map(|agent| agent.0);
+        let (work, rows) = Work::begin(connection, &lock, &[&chat.0, &viewer]).await?;
         match LockedChat::of(&rows)? {
             Some(chat) => Ok(Some((work, chat))),
             None => {

@@ -86,6 +86,13 @@ pub enum EntryBody {
         /// The queue's name.
         queue: String,
     },
+    /// The agent gave the chat back: it waits again.
+    Released {
+        /// The interaction's id.
+        interaction: i64,
+        /// The queue's name.
+        queue: String,
+    },
     /// An agent took the chat.
     Taken {
         /// The interaction's id.
@@ -116,6 +123,13 @@ pub enum EntryBody {
     },
     /// Written by a later version: has its place in the log, but cannot be shown.
     Unknown,
+}
+
+impl EntryBody {
+    /// Whether it may put the chat before agents who have never seen it.
+    pub(super) fn moves_chat(&self) -> bool {
+        matches!(self, Self::Released { .. })
+    }
 }
 
 /// `history.item` of all kinds but outcomes and ends of files. Between versions of our own services it only gains optional fields.
@@ -196,6 +210,7 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
         EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, content: item.content },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
         EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
+        EntryKind::Released => EntryBody::Released { interaction: item.interaction?, queue: item.queue? },
         EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },
         EntryKind::Closed => EntryBody::Closed { interaction: item.interaction?, outcome: item.outcome },
         EntryKind::Membership => EntryBody::Membership { left: item.left? },

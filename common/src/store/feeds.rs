@@ -2,11 +2,13 @@
 
 mod standby;
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::entries::{ENTRY_COLUMNS, ENTRY_JOINS, Entry, entry};
-use super::{Database, StoreError};
+use super::views::{ChatView, moved};
+use super::{Connection, Database, StoreError};
 use crate::model::FeedId;
 
 /// How many entries of one feed a single read returns; whoever is further behind reads again.
@@ -21,6 +23,9 @@ pub struct FeedEntry {
     pub seq: i64,
     /// What it points to.
     pub entry: Entry,
+    /// When the entry moves its chat to readers who may never have seen it: the chat as it is now, maybe later than the entry.
+    /// None also when they may not see it any more.
+    pub chat: Option<Box<ChatView>>,
 }
 
 // A feed is entered only when its row says that there is something new: the same query answers "which feeds changed".
@@ -56,6 +61,21 @@ pub(super) fn hot() -> Vec<&'static str> {
     vec![&READ, PRUNE]
 }
 
+/// Puts the chats beside the entries that move them. Few do, so this is a question of its own.
+async fn with_chats(connection: &Connection, lines: &mut [FeedEntry]) -> Result<(), StoreError> {
+    let moves = |line: &&FeedEntry| line.entry.body.moves_chat();
+    let wanted: BTreeSet<(i32, i64)> = lines.iter().filter(moves).map(|line| (line.feed.0, line.entry.chat.0)).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let (feeds, chats): (Vec<i32>, Vec<i64>) = wanted.into_iter().unzip();
+    let seen = moved(connection, &feeds, &chats).await?;
+    for line in lines.iter_mut().filter(|line| line.entry.body.moves_chat()) {
+        line.chat = seen.get(&(line.feed, line.entry.chat)).cloned().map(Box::new);
+    }
+    Ok(())
+}
+
 impl Database {
     /// Entries after the cursors, at most [`FEED_PAGE`] of each feed, by feed and number.
     pub async fn read_feeds(&self, cursors: &[(FeedId, i64)]) -> Result<Vec<FeedEntry>, StoreError> {
@@ -65,13 +85,16 @@ impl Database {
             let connection = standby::or(self).connection().await?;
             let statement = connection.prepare_cached(&READ).await?;
             let rows = connection.query(&statement, &[&feeds, &seqs]).await?;
-            connection.done();
             let line = |row: &tokio_postgres::Row| FeedEntry {
                 feed: FeedId(row.get("feed_id")),
                 seq: row.get("feed_seq"),
                 entry: entry(row),
+                chat: None,
             };
-            Ok(rows.iter().map(line).collect())
+            let mut lines: Vec<FeedEntry> = rows.iter().map(line).collect();
+            with_chats(&connection, &mut lines).await?;
+            connection.done();
+            Ok(lines)
         })
         .await
     }

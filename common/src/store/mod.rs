@@ -28,6 +28,7 @@ mod lease;
 mod loader;
 mod marks;
 mod migrations;
+mod moves;
 mod office;
 mod outbox;
 mod quarantine;

@@ -1,13 +1,14 @@
 //! What agents read: a page of a chat's log, and the snapshot that a session starts from.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use futures_util::future::try_join3;
 
 use super::agents::{AGENT, agent as read_agent};
 use super::entries::{ENTRY_COLUMNS, ENTRY_JOINS, Entry, entry};
-use super::{Agent, Database, StoreError};
-use crate::model::{AgentId, ChatId, ChatState, PartState};
+use super::{Agent, Connection, Database, StoreError};
+use crate::model::{AgentId, ChatId, ChatState, FeedId, PartState};
 
 /// Chats in a snapshot at most, own ones first: what a person can look through is far below.
 pub const SNAPSHOT_CHATS: usize = 2000;
@@ -46,7 +47,7 @@ pub struct Snapshot {
 }
 
 /// A chat in a snapshot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ChatView {
     /// Key.
     pub id: ChatId,
@@ -84,29 +85,46 @@ static HISTORY: LazyLock<String> = LazyLock::new(|| {
 
 pub(super) const DELIVERY: &str = "SELECT chat_seq, part, state, reason FROM outbox WHERE chat_id = $1 AND chat_seq = ANY ($2::bigint[]) ORDER BY chat_seq, part";
 
+/// The columns [`view`] reads beside those of an entry, of a `chat` row called `c` and what [`CHAT_JOINS`] joins to it.
+const CHAT_COLUMNS: &str = "
+c.id AS chat_id, a.name AS account, a.platform, c.title, c.customer_id, cc.name AS chat_customer, cc.phone,
+c.state, g.name AS agent, q.name AS queue, c.last_seq, c.unread";
+
+const CHAT_JOINS: &str = "
+JOIN account a ON a.id = c.account_id
+LEFT JOIN customer cc ON cc.account_id = c.account_id AND cc.id = c.customer_id
+LEFT JOIN agent g ON g.id = c.agent_id
+LEFT JOIN queue q ON q.id = c.queue_id
+LEFT JOIN LATERAL (SELECT * FROM history x WHERE x.account_id = c.account_id AND x.chat_id = c.id
+                      AND x.seq = c.last_seq LIMIT 1) h ON true";
+
 static CHATS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT c.id AS chat_id, a.name AS account, a.platform, c.title, c.customer_id, cc.name AS chat_customer, cc.phone,
-                c.state, g.name AS agent, q.name AS queue, c.last_seq, c.unread, {ENTRY_COLUMNS}
+        "SELECT {CHAT_COLUMNS}, {ENTRY_COLUMNS}
            FROM (SELECT c.* FROM chat c WHERE c.agent_id = $1 AND c.state = 1 AND chat_visible(c, $1)
                   UNION ALL
                  SELECT c.* FROM agent_queue aq JOIN chat c ON c.queue_id = aq.queue_id AND c.state = 0
                   WHERE aq.agent_id = $1 AND chat_visible(c, $1)) c
-           JOIN account a ON a.id = c.account_id
-           LEFT JOIN customer cc ON cc.account_id = c.account_id AND cc.id = c.customer_id
-           LEFT JOIN agent g ON g.id = c.agent_id
-           LEFT JOIN queue q ON q.id = c.queue_id
-           LEFT JOIN LATERAL (SELECT * FROM history x WHERE x.account_id = c.account_id AND x.chat_id = c.id
-                                 AND x.seq = c.last_seq LIMIT 1) h ON true
-           {ENTRY_JOINS}
+           {CHAT_JOINS} {ENTRY_JOINS}
           ORDER BY c.state DESC, c.last_in_at, c.id"
+    )
+});
+
+// Chats as the readers of a feed see them: those of an agent who has the chat, or of its queue. Who read of a chat and may
+// not see it any more gets no row.
+static MOVED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT u.f AS feed_id, {CHAT_COLUMNS}, {ENTRY_COLUMNS}
+           FROM unnest($1::int[], $2::bigint[]) u(f, k) JOIN chat c ON c.id = u.k
+           {CHAT_JOINS} {ENTRY_JOINS}
+          WHERE g.feed_id = u.f OR q.feed_id = u.f"
     )
 });
 
 /// For the test that reads the plans.
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
-    vec![VISIBLE, &HISTORY, DELIVERY, &CHATS]
+    vec![VISIBLE, &HISTORY, DELIVERY, &CHATS, &MOVED]
 }
 
 impl Database {
@@ -159,6 +177,17 @@ impl Database {
         })
         .await
     }
+}
+
+/// These chats as they are now, for the readers of these feeds.
+pub(super) async fn moved(
+    connection: &Connection,
+    feeds: &[i32],
+    chats: &[i64],
+) -> Result<HashMap<(FeedId, ChatId), ChatView>, StoreError> {
+    let statement = connection.prepare_cached(&MOVED).await?;
+    let rows = connection.query(&statement, &[&feeds, &chats]).await?;
+    rows.iter().map(|row| Ok(((FeedId(row.get("feed_id")), ChatId(row.get("chat_id"))), view(row)?))).collect()
 }
 
 pub(super) fn part(row: &tokio_postgres::Row) -> Result<Delivery, StoreError> {

@@ -158,6 +158,9 @@ fn said(kind: EntryKind) -> Vec<(&'static str, Option<String>)> {
         EntryKind::Opened { interaction, queue } => {
             vec![word("opened"), ("interaction", Some(interaction)), ("queue", Some(queue))]
         }
+        EntryKind::Released { interaction, queue } => {
+            vec![word("released"), ("interaction", Some(interaction)), ("queue", Some(queue))]
+        }
         EntryKind::Taken { interaction, agent } => {
             vec![word("taken"), ("interaction", Some(interaction)), ("agent", Some(agent))]
         }

@@ -107,6 +107,8 @@ pub(crate) enum EntryKind {
     },
     /// An interaction began: the chat waits in its queue.
     Opened { interaction: String, queue: String },
+    /// The agent gave the chat back: it waits again.
+    Released { interaction: String, queue: String },
     /// An agent took the chat.
     Taken { interaction: String, agent: String },
     /// The interaction ended.
@@ -247,6 +249,9 @@ fn kind(body: EntryBody) -> EntryKind {
         },
         EntryBody::Edited { text, of } => EntryKind::Edited { text, of },
         EntryBody::Opened { interaction, queue } => EntryKind::Opened { interaction: interaction.to_string(), queue },
+        EntryBody::Released { interaction, queue } => {
+            EntryKind::Released { interaction: interaction.to_string(), queue }
+        }
         EntryBody::Taken { interaction, agent } => EntryKind::Taken { interaction: interaction.to_string(), agent },
         EntryBody::Closed { interaction, outcome } => {
             EntryKind::Closed { interaction: interaction.to_string(), outcome }

@@ -221,7 +221,7 @@ impl ChatView {
     fn see(&mut self, entry: &Entry) -> bool {
         self.last_seq = self.last_seq.max(entry.seq);
         let state = match entry.kind.as_str() {
-            "opened" => Some(ChatState::Waiting),
+            "opened" | "released" => Some(ChatState::Waiting),
             "taken" => Some(ChatState::Taken),
             "closed" => Some(ChatState::Closed),
             _ => None,

@@ -12,6 +12,7 @@ mod fetches;
 mod files;
 mod marks;
 mod million;
+mod moves;
 mod office;
 mod outbox;
 mod plans;
@@ -178,6 +179,7 @@ fn kinds(entries: &[Entry]) -> Vec<&'static str> {
         EntryBody::AgentMessage { .. } => "answer",
         EntryBody::Edited { .. } => "edited",
         EntryBody::Opened { .. } => "opened",
+        EntryBody::Released { .. } => "released",
         EntryBody::Taken { .. } => "taken",
         EntryBody::Closed { .. } => "closed",
         EntryBody::File(_) => "file",

@@ -3,7 +3,7 @@
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads,
-    loader, outbox, sender, takeover, views, waiting,
+    loader, moves, outbox, sender, takeover, views, waiting,
 };
 use super::*;
 
@@ -25,6 +25,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         files::hot(),
         heads::HOT.to_vec(),
         loader::hot(),
+        moves::HOT.to_vec(),
         outbox::HOT.to_vec(),
         sender::HOT.to_vec(),
         takeover::HOT.to_vec(),

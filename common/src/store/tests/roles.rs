@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
-    loader, outbox, sender, takeover, views, waiting,
+    loader, moves, outbox, sender, takeover, views, waiting,
 };
 use super::*;
 
@@ -124,6 +124,7 @@ fn statements() -> [(&'static str, Vec<&'static str>); 4] {
         &drain::hot(),
         enclosures::HOT,
         &feeds::hot(),
+        moves::HOT,
         outbox::HOT,
         &views::hot(),
         waiting::HOT,
