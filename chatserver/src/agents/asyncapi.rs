@@ -106,7 +106,7 @@ fn result(rule: &Rule, generator: &mut SchemaGenerator) -> Value {
         "snapshot" => schema::<SnapshotJson>(generator),
         "history" => schema::<HistoryJson<'_>>(generator),
         "waiting" => schema::<WaitingJson>(generator),
-        "take" | "close" | "release" => schema::<ChatSeq>(generator),
+        "take" | "close" | "release" | "transfer" => schema::<ChatSeq>(generator),
         "send" => schema::<Sent>(generator),
         "cancel" => schema::<Cancelled>(generator),
         "ping" | "resend" | "mark_sent" | "drop" => schema::<Nothing>(generator),

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use switchboard_common::model::Lane;
-use switchboard_common::store::{Author, ChatView, ContentItem, Delivery, Entry, EntryBody, FileItem, HistoryPage};
+use switchboard_common::store::{
+    Author, ChatPlace, ChatView, ContentItem, Delivery, Entry, EntryBody, FileItem, HistoryPage,
+};
 
 use super::snapshot::ChatJson;
 
@@ -113,6 +115,8 @@ enum BodyJson<'a> {
     Opened { interaction: String, queue: &'a str },
     #[schemars(extend("x-kind" = "released"))]
     Released { interaction: String, queue: &'a str },
+    #[schemars(extend("x-kind" = "transferred"))]
+    Transferred { interaction: String, from: PlaceJson<'a>, to: PlaceJson<'a>, note: Option<&'a str> },
     #[schemars(extend("x-kind" = "taken"))]
     Taken { interaction: String, agent: &'a str },
     #[schemars(extend("x-kind" = "closed"))]
@@ -167,6 +171,24 @@ impl<'a> FileJson<'a> {
             name: file.name.as_deref(),
             mime: file.mime.as_deref(),
             size_bytes: file.size_bytes,
+        }
+    }
+}
+
+/// Who has a chat, or where it waits.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Place")]
+enum PlaceJson<'a> {
+    Agent(&'a str),
+    Queue(&'a str),
+}
+
+impl<'a> PlaceJson<'a> {
+    fn of(place: &'a ChatPlace) -> Self {
+        match place {
+            ChatPlace::Agent(name) => Self::Agent(name),
+            ChatPlace::Queue(name) => Self::Queue(name),
         }
     }
 }
@@ -226,6 +248,11 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
         }
         EntryBody::Released { interaction, queue } => {
             ("released", BodyJson::Released { interaction: interaction.to_string(), queue })
+        }
+        EntryBody::Transferred { interaction, from, to, note } => {
+            let (from, to) = (PlaceJson::of(from), PlaceJson::of(to));
+            let interaction = interaction.to_string();
+            ("transferred", BodyJson::Transferred { interaction, from, to, note: note.as_deref() })
         }
         EntryBody::Taken { interaction, agent } => {
             ("taken", BodyJson::Taken { interaction: interaction.to_string(), agent })

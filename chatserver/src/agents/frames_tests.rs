@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use serde_json::json;
 use switchboard_common::model::{ChatId, Lane};
-use switchboard_common::store::{FileEndItem, FileItem, OutcomeItem};
+use switchboard_common::store::{ChatPlace, FileEndItem, FileItem, OutcomeItem};
 
 use super::*;
 
@@ -127,6 +127,17 @@ fn every_kind_is_as_the_protocol_says() {
             anna(),
             EntryBody::Released { interaction: 7, queue: "support".to_owned() },
             json!({"kind": "released", "author": agent, "interaction": "7", "queue": "support"}),
+        ),
+        (
+            anna(),
+            EntryBody::Transferred {
+                interaction: 7,
+                from: ChatPlace::Agent("anna".to_owned()),
+                to: ChatPlace::Queue("billing".to_owned()),
+                note: Some("wants an invoice".to_owned()),
+            },
+            json!({"kind": "transferred", "author": agent, "interaction": "7", "from": {"agent": "anna"}, "to": {"queue": "billing"},
+                   "note": "wants an invoice"}),
         ),
         (
             anna(),

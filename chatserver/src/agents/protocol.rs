@@ -48,6 +48,12 @@ pub(super) enum Request {
     Release {
         chat: Id,
     },
+    Transfer {
+        chat: Id,
+        agent: Option<String>,
+        queue: Option<String>,
+        note: Option<String>,
+    },
     Send {
         chat: Id,
         client_key: String,
@@ -98,6 +104,7 @@ impl Request {
             Self::Take { .. } => &rules::TAKE,
             Self::Close { .. } => &rules::CLOSE,
             Self::Release { .. } => &rules::RELEASE,
+            Self::Transfer { .. } => &rules::TRANSFER,
             Self::Send { .. } => &rules::SEND,
             Self::Waiting { .. } => &rules::WAITING,
             Self::History { .. } => &rules::HISTORY,
@@ -207,6 +214,7 @@ pub(super) enum Code {
     Stale,
     KeyConflict,
     BadText,
+    BadTarget,
     Unsupported,
     TooLarge,
     TooLate,
@@ -228,6 +236,7 @@ impl Code {
             Self::Stale => "stale",
             Self::KeyConflict => "key_conflict",
             Self::BadText => "bad_text",
+            Self::BadTarget => "bad_target",
             Self::Unsupported => "unsupported",
             Self::TooLarge => "too_large",
             Self::TooLate => "too_late",

@@ -6,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
 use switchboard_common::faults;
 use switchboard_common::model::{ChatId, FileId, Lane};
-use switchboard_common::store::{Agent, Decision, Enclosed, Refusal, StoreError, Submission};
+use switchboard_common::store::{Agent, ChatPlace, Decision, Enclosed, Refusal, StoreError, Submission, Transfer};
 
 use super::Door;
 use super::frames::history;
@@ -20,8 +20,8 @@ const LONGEST_TEXT: usize = 20_000;
 /// Longest client key, in characters.
 const LONGEST_KEY: usize = 64;
 
-/// Longest words about how a chat ended, in characters.
-const LONGEST_OUTCOME: usize = 200;
+/// Longest words about how a chat ended, or why it is handed over, in characters.
+const LONGEST_WORDS: usize = 200;
 
 /// Entries on a page of history: at most, and when nothing is asked for.
 const PAGE: (i64, i64) = (200, 50);
@@ -73,6 +73,7 @@ impl From<Refusal> for Trouble {
                 return Self::Failure(Failure::new(Code::TooLarge, message));
             }
             Refusal::NotItsLane => (Code::Forbidden, BOTS_LANES),
+            Refusal::BadTarget => (Code::BadTarget, "nobody of this name may be given the chat, or has it already"),
             Refusal::TooLate => (Code::TooLate, "it is too late for that"),
         };
         Self::Failure(Failure::new(code, message))
@@ -112,13 +113,22 @@ pub(super) async fn handle(
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
         Request::Close { chat, outcome } => {
-            let outcome = outcome.as_deref().map(outcome_text).transpose()?;
+            let outcome = outcome.as_deref().map(|words| short_text("outcome", words)).transpose()?;
             let result = database.close_chat(agent, ChatId(chat.0), outcome).await;
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
         Request::Release { chat } => {
             let result = database.release_chat(agent, ChatId(chat.0)).await;
+            changed(door);
+            raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
+        }
+        Request::Transfer { chat, agent: to, queue, note } => {
+            let to = one_of(to.map(ChatPlace::Agent), queue.map(ChatPlace::Queue), "agent", "queue")?;
+            let note = note.as_deref().map(|note| short_text("note", note)).transpose()?;
+            let supervises = scopes.has(TokenScope::Supervisor);
+            let transfer = Transfer { by: agent, supervises, chat: ChatId(chat.0), to: &to, note };
+            let result = database.transfer_chat(&transfer).await;
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
@@ -218,10 +228,19 @@ fn changed(door: &Door) {
     door.doorbells.ring_chatservers();
 }
 
-fn outcome_text(outcome: &str) -> Result<&str, Failure> {
-    match outcome.contains('\0') || outcome.chars().count() > LONGEST_OUTCOME {
-        true => Err(Failure::new(Code::BadText, "outcome is at most 200 characters, without U+0000")),
-        false => Ok(outcome),
+/// Words of an agent that no customer reads.
+fn short_text<'a>(field: &str, words: &'a str) -> Result<&'a str, Failure> {
+    match words.contains('\0') || words.chars().count() > LONGEST_WORDS {
+        true => Err(Failure::new(Code::BadText, format!("{field} is at most 200 characters, without U+0000"))),
+        false => Ok(words),
+    }
+}
+
+/// The one of two fields that is there.
+fn one_of<T>(first: Option<T>, second: Option<T>, one: &str, other: &str) -> Result<T, Failure> {
+    match (first, second) {
+        (Some(only), None) | (None, Some(only)) => Ok(only),
+        _ => Err(Failure::new(Code::BadRequest, format!("name either {one} or {other}"))),
     }
 }
 

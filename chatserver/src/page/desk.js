@@ -10,6 +10,7 @@ export class Desk {
   me = { id: null, name: null, display_name: "" };
   chats = new Map(); // id → chat as in a snapshot
   open = null; // the chat on screen: { chat, log: Map seq → entry, loaded, before, reading }
+  queues = new Set(); // names of those served
   busy = new Set(); // decisions on their way, as "chat:seq:part"; a cancel has no part
   #whole = false; // the picture is complete: a resync or a snapshot was shown
   #held = null; // entries that came while a snapshot was asked for: they belong after it
@@ -22,7 +23,7 @@ export class Desk {
       alarm: view.alarm,
       welcome: (agent, recovered) => this.#welcome(agent, recovered),
       resync: (snapshot) => this.#resync(snapshot),
-      entry: (entry) => (this.#held ? this.#held.push(entry) : this.#apply(entry)),
+      entry: (entry, shown) => (this.#held ? this.#held.push([entry, shown]) : this.#apply(entry, shown)),
     };
     this.session = new Session(hear);
     const ask = (chat) => this.session.request("waiting", { chat }).catch(() => null); // the next one will tell
@@ -56,6 +57,15 @@ export class Desk {
 
   close(id) {
     this.#ask("close", { chat: id });
+  }
+
+  release(id) {
+    this.#ask("release", { chat: id });
+  }
+
+  /** Hands a chat to a colleague or a queue; true when it is done. */
+  async transfer(id, kind, name, note) {
+    return Boolean(await this.#ask("transfer", { chat: id, [kind]: name, note: note || undefined }));
   }
 
   /** `resend`, `mark_sent` or `drop` of an unconfirmed part; `cancel` of what still waits of a message. */
@@ -148,17 +158,19 @@ export class Desk {
     const late = this.#held;
     this.#held = null;
     if (snapshot) this.#resync(snapshot);
-    late.forEach((entry) => this.#apply(entry));
+    late.forEach(([entry, shown]) => this.#apply(entry, shown));
   }
 
   #resync(snapshot) {
     this.#whole = true;
+    this.queues = new Set(snapshot.queues.map((queue) => queue.name));
     this.chats = new Map(snapshot.chats.map((chat) => [chat.chat, { ...chat }]));
     this.select(this.open?.chat);
   }
 
-  /** The same entry may come by two feeds; a chat's own seq tells whether it is news. */
-  #apply(entry) {
+  /** The same entry may come by two feeds; a chat's own seq tells whether it is news. `shown` is a chat that the entry brings. */
+  #apply(entry, shown) {
+    if (shown?.last_seq > (this.chats.get(entry.chat)?.last_seq ?? 0)) this.chats.set(entry.chat, { ...shown });
     const chat = this.chats.get(entry.chat) ?? { chat: entry.chat, account: entry.account, state: null, agent: null, last_seq: 0, unread: 0, last: null };
     this.chats.set(entry.chat, chat);
     const isOpen = this.open?.chat === entry.chat;
@@ -167,6 +179,11 @@ export class Desk {
       if (entry.author.kind === "customer") chat.title ??= entry.author.name;
       if (entry.kind === "opened") Object.assign(chat, { state: "waiting", agent: null, queue: entry.queue });
       if (entry.kind === "taken") Object.assign(chat, { state: "taken", agent: entry.agent });
+      if (entry.kind === "released") Object.assign(chat, { state: "waiting", agent: null, queue: entry.queue });
+      if (entry.kind === "transferred") {
+        const { agent = null, queue = chat.queue } = entry.to;
+        Object.assign(chat, { state: agent ? "taken" : "waiting", agent, queue });
+      }
       if (entry.kind === "closed") Object.assign(chat, { state: "closed", agent: null });
       if (entry.kind === "message" || entry.kind === "edited") {
         chat.last = entry;
@@ -174,7 +191,10 @@ export class Desk {
         else if (!isOpen) chat.unread += 1;
       }
     }
-    if (isOpen) this.#log(entry);
+    const lost = chat.state === "waiting" && !this.queues.has(chat.queue); // it waits where we do not look
+    if (lost) this.chats.delete(entry.chat);
+    if (isOpen && lost) this.open = null;
+    else if (isOpen) this.#log(entry);
     this.view.draw();
   }
 

@@ -74,7 +74,8 @@ function drawChat(chat) {
   $("chat-title").textContent = title(chat);
   $("chat-about").textContent = aboutChat(chat);
   $("take").hidden = chat.state !== "waiting";
-  $("close").hidden = $("composer").hidden = !mine;
+  for (const id of ["close", "release", "transfer", "composer"]) $(id).hidden = !mine;
+  if (!mine || drawn.chat !== chat.chat) $("transfer-form").hidden = true;
   $("older").hidden = !desk.open.before;
   const draft = attach.of(chat.chat);
   $("draft").hidden = !draft;
@@ -207,6 +208,8 @@ function words(entry) {
     case "edited": return `✎ ${entry.text}`;
     case "opened": return `Waits in the queue ${entry.queue}`;
     case "taken": return `Taken by ${entry.author.name ?? entry.agent}`;
+    case "released": return `Given back to ${entry.queue} by ${entry.author.name}`;
+    case "transferred": return `Handed to ${entry.to.agent ?? entry.to.queue} by ${entry.author.name}${entry.note ? `: ${entry.note}` : ""}`;
     case "closed": return `Closed${entry.author.name ? ` by ${entry.author.name}` : ""}${entry.outcome ? `: ${entry.outcome}` : ""}`;
     case "membership": return entry.state === "left" ? "The customer blocked this account" : "The customer came back";
     case "file": return entry.state === "ready" ? "A file was fetched" : `A file could not be fetched: ${entry.reason}`;
@@ -273,6 +276,8 @@ const actions = {
   select: (_, chat) => desk.select(chat),
   take: (_, chat) => desk.take(chat),
   close: (_, chat) => desk.close(chat),
+  release: (_, chat) => desk.release(chat),
+  transfer: () => ($("transfer-form").hidden = !$("transfer-form").hidden),
   older: () => desk.loadOlder(),
   dismiss: () => alarm(""),
   retry: () => desk.session.open(),
@@ -333,6 +338,13 @@ $("text").addEventListener("paste", (paste) => {
   if (paste.clipboardData.files.length === 0) return; // words
   paste.preventDefault();
   attachFile(paste.clipboardData.files[0]);
+});
+
+$("transfer-form").addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  const done = await desk.transfer(desk.open.chat, $("transfer-kind").value, $("transfer-to").value.trim(), $("transfer-note").value);
+  if (done) $("transfer-form").reset();
+  $("transfer-form").hidden = done;
 });
 
 $("token-form").addEventListener("submit", (submit) => {

@@ -13,6 +13,7 @@ const CLOSED = {
   4008: "this page read too slowly",
   4010: "the connection went quiet",
   4011: "internal error of the chatserver",
+  4012: "what this agent may do has changed",
   4500: "the token was not accepted",
   4501: "the chatserver did not understand this page",
   4504: "too many sessions of this agent",
@@ -141,7 +142,7 @@ export class Session {
   }
 
   /** The cursor rule: the next entry is taken, an old one ignored, a gap is an error and never stepped over. */
-  #entry({ feed, seq, entry }) {
+  #entry({ feed, seq, entry, chat }) {
     const cursor = kept.cursors?.feeds[feed];
     if (seq <= cursor) return;
     if (seq !== cursor + 1) {
@@ -149,7 +150,7 @@ export class Session {
       this.#hear.alarm(`${what}. Reading again.`);
       return this.#closed(1006, "gap in a feed");
     }
-    this.#hear.entry(entry);
+    this.#hear.entry(entry, chat);
     kept.cursors.feeds[feed] = seq;
     keep();
   }

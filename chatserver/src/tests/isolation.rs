@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use switchboard_common::model::{ChatId, FileId, Lane};
-use switchboard_common::store::{DatabaseOptions, Decision, Refusal, Submission};
+use switchboard_common::store::{ChatPlace, DatabaseOptions, Decision, Refusal, Submission, Transfer};
 
 use super::*;
 
@@ -269,6 +269,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             json!({"type": "take", "chat": chat}),
             json!({"type": "close", "chat": chat}),
             json!({"type": "release", "chat": chat}),
+            json!({"type": "transfer", "chat": chat, "queue": "other"}),
             json!({"type": "send", "chat": chat, "client_key": "k", "text": "x"}),
             json!({"type": "cancel", "chat": chat, "seq": 2}),
             json!({"type": "resend", "chat": chat, "seq": 2}),
@@ -286,7 +287,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             answers.push(answer);
         }
     }
-    assert!(answers[..10] == answers[10..20] && answers[..10] == answers[20..], "{answers:?}");
+    assert!(answers[..11] == answers[11..22] && answers[..11] == answers[22..], "{answers:?}");
     fleet.finish().await;
 }
 
@@ -335,6 +336,10 @@ async fn a_foreign_id_costs_what_an_absent_one_costs() {
         assert_eq!(counted.close_chat(&eve, chat, None).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.release_chat(&eve, chat).await.unwrap(), Err(Refusal::NotFound));
+        count();
+        let to = ChatPlace::Queue("other".to_owned());
+        let transfer = Transfer { by: &eve, supervises: false, chat, to: &to, note: None };
+        assert_eq!(counted.transfer_chat(&transfer).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.submit(&submission).await.unwrap().err(), Some(Refusal::NotFound));
         count();

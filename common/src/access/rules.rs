@@ -58,6 +58,7 @@ rules! {
     TAKE = Frame "take" [Agent Bot];
     CLOSE = Frame "close" [Agent Bot];
     RELEASE = Frame "release" [Agent Bot];
+    TRANSFER = Frame "transfer" [Agent Bot Supervisor];
     SEND = Frame "send" [Agent Bot];
     CANCEL = Frame "cancel" [Agent Bot];
     RESEND = Frame "resend" [Agent Bot];

@@ -106,6 +106,8 @@ column_enum!(
         Membership = 10 "membership",
         /// The agent gave the chat back to its queue.
         Released = 20 "released",
+        /// The chat went to another agent or queue.
+        Transferred = 21 "transferred",
     }
 );
 

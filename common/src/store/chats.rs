@@ -30,6 +30,8 @@ pub enum Refusal {
     TooLarge(u64),
     /// A bot asked for something in the lane of agents' own answers.
     NotItsLane,
+    /// Nobody of this name may be given the chat, or has it already.
+    BadTarget,
     /// The parts are not in the state any more that the request is about.
     TooLate,
 }
@@ -75,8 +77,9 @@ const TAKEN: &str = "UPDATE interaction SET agent_id = $3, taken_at = now() WHER
 
 const CLOSED: &str = "UPDATE interaction SET closed_at = now(), outcome = $3 WHERE account_id = $1 AND id = $2";
 
+// By being taken, or by being handed over.
 const TAKEN_WHEN: &str =
-    "SELECT seq FROM history WHERE account_id = $1 AND chat_id = $2 AND kind = 4 ORDER BY seq DESC LIMIT 1";
+    "SELECT seq FROM history WHERE account_id = $1 AND chat_id = $2 AND kind IN (4, 21) ORDER BY seq DESC LIMIT 1";
 
 /// For tests that read them.
 #[cfg(any(test, feature = "testkit"))]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use super::items::{ContentItem, FileEndItem, FileItem, OutcomeItem};
+use super::items::{ChatPlace, ContentItem, FileEndItem, FileItem, OutcomeItem};
 use crate::model::{ChatId, EntryKind, Lane};
 
 /// One line of a chat's log.
@@ -93,6 +93,17 @@ pub enum EntryBody {
         /// The queue's name.
         queue: String,
     },
+    /// The chat went to another agent or queue.
+    Transferred {
+        /// The interaction's id.
+        interaction: i64,
+        /// Who had it, or where it waited.
+        from: ChatPlace,
+        /// Who has it, or where it waits.
+        to: ChatPlace,
+        /// For the colleagues.
+        note: Option<String>,
+    },
     /// An agent took the chat.
     Taken {
         /// The interaction's id.
@@ -128,7 +139,7 @@ pub enum EntryBody {
 impl EntryBody {
     /// Whether it may put the chat before agents who have never seen it.
     pub(super) fn moves_chat(&self) -> bool {
-        matches!(self, Self::Released { .. })
+        matches!(self, Self::Released { .. } | Self::Transferred { .. })
     }
 }
 
@@ -158,6 +169,12 @@ pub(super) struct EntryItem {
     pub(super) outcome: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) left: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<ChatPlace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<ChatPlace>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<String>,
 }
 
 /// The columns [`entry`] reads, of `h` and what [`ENTRY_JOINS`] joins to it.
@@ -211,6 +228,12 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
         EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
         EntryKind::Released => EntryBody::Released { interaction: item.interaction?, queue: item.queue? },
+        EntryKind::Transferred => EntryBody::Transferred {
+            interaction: item.interaction?,
+            from: item.from?,
+            to: item.to?,
+            note: item.note,
+        },
         EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },
         EntryKind::Closed => EntryBody::Closed { interaction: item.interaction?, outcome: item.outcome },
         EntryKind::Membership => EntryBody::Membership { left: item.left? },

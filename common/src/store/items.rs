@@ -72,6 +72,16 @@ impl From<&Content> for ContentItem {
     }
 }
 
+/// In the `history.item` of a transfer: who has a chat, or where it waits.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum ChatPlace {
+    /// The agent of this name has it.
+    Agent(String),
+    /// It waits in the queue of this name.
+    Queue(String),
+}
+
 /// `outbox.item`: what a part carries beside its text.
 #[derive(Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct PartItem {

@@ -60,7 +60,7 @@ pub use fleet::AccountState;
 pub use heads::{HEADS, Head};
 pub use inspect::ServerFacts;
 pub use intake::{CursorMove, Stored};
-pub use items::{ContentItem, FileEndItem, FileItem, OutcomeItem};
+pub use items::{ChatPlace, ContentItem, FileEndItem, FileItem, OutcomeItem};
 pub use lease::{Gap, Lease, Raise, Renewed, Way};
 pub use loader::{
     ChatFilter, ChatsPage, Closed, CustomerChat, FoundCustomer, Interaction, ListedAccount, ListedChat, ListedCustomer,
@@ -68,6 +68,7 @@ pub use loader::{
 };
 pub use marks::{HeldBack, Here, Mark, Whereabouts};
 pub use migrations::{migrate, needed_version, schema_version};
+pub use moves::Transfer;
 pub use office::{AttemptRow, OperatorDecision, PartFilter, PartRow};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;

@@ -3,7 +3,7 @@
 use switchboard_common::store::{Entry as Stored, ListedChat};
 
 use super::Format;
-use crate::wire::{Author, Content, Entry, EntryKind, time};
+use crate::wire::{Author, Content, Entry, EntryKind, Place, time};
 
 /// The columns of CSV, in their order; docs/rest.md says what is in them.
 pub(crate) const COLUMNS: [&str; 29] = [
@@ -160,6 +160,13 @@ fn said(kind: EntryKind) -> Vec<(&'static str, Option<String>)> {
         }
         EntryKind::Released { interaction, queue } => {
             vec![word("released"), ("interaction", Some(interaction)), ("queue", Some(queue))]
+        }
+        EntryKind::Transferred { interaction, from: _, to, note } => {
+            let (column, name) = match to {
+                Place::Agent(name) => ("agent", name),
+                Place::Queue(name) => ("queue", name),
+            };
+            vec![word("transferred"), ("interaction", Some(interaction)), (column, Some(name)), ("reason", note)]
         }
         EntryKind::Taken { interaction, agent } => {
             vec![word("taken"), ("interaction", Some(interaction)), ("agent", Some(agent))]

@@ -4,7 +4,9 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use switchboard_common::model::Lane;
-use switchboard_common::store::{Author as Who, ContentItem, Delivery, Entry as Stored, EntryBody, FileItem, LogPage};
+use switchboard_common::store::{
+    Author as Who, ChatPlace, ContentItem, Delivery, Entry as Stored, EntryBody, FileItem, LogPage,
+};
 use utoipa::ToSchema;
 
 /// A page of a chat's log.
@@ -109,6 +111,16 @@ pub(crate) enum EntryKind {
     Opened { interaction: String, queue: String },
     /// The agent gave the chat back: it waits again.
     Released { interaction: String, queue: String },
+    /// The chat went to another agent or queue.
+    Transferred {
+        interaction: String,
+        /// Who had it, or where it waited.
+        from: Place,
+        /// Who has it, or where it waits.
+        to: Place,
+        /// For the colleagues.
+        note: Option<String>,
+    },
     /// An agent took the chat.
     Taken { interaction: String, agent: String },
     /// The interaction ended.
@@ -146,6 +158,25 @@ pub(crate) enum EntryKind {
     },
     /// Written by a later version.
     Unknown {},
+}
+
+/// Who has a chat, or where it waits.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// The agent of this name has it.
+    Agent(String),
+    /// It waits in the queue of this name.
+    Queue(String),
+}
+
+impl From<ChatPlace> for Place {
+    fn from(place: ChatPlace) -> Self {
+        match place {
+            ChatPlace::Agent(name) => Self::Agent(name),
+            ChatPlace::Queue(name) => Self::Queue(name),
+        }
+    }
 }
 
 /// A file of a message: the file server hands it out at `/files/{account}/{file}`.
@@ -251,6 +282,9 @@ fn kind(body: EntryBody) -> EntryKind {
         EntryBody::Opened { interaction, queue } => EntryKind::Opened { interaction: interaction.to_string(), queue },
         EntryBody::Released { interaction, queue } => {
             EntryKind::Released { interaction: interaction.to_string(), queue }
+        }
+        EntryBody::Transferred { interaction, from, to, note } => {
+            EntryKind::Transferred { interaction: interaction.to_string(), from: from.into(), to: to.into(), note }
         }
         EntryBody::Taken { interaction, agent } => EntryKind::Taken { interaction: interaction.to_string(), agent },
         EntryBody::Closed { interaction, outcome } => {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use switchboard_common::store::{AuditRow, CustomerChat, FoundCustomer, ListedAccount, ListedChat, ListedCustomer};
 use utoipa::ToSchema;
 
-pub(crate) use entry::{Author, Content, Entry, EntryKind, Log};
+pub(crate) use entry::{Author, Content, Entry, EntryKind, Log, Place};
 
 /// A time with all that is stored of it.
 pub(crate) fn time(at: DateTime<Utc>) -> String {

@@ -220,15 +220,17 @@ impl ChatView {
     /// Whether it is new. An older entry that a slower feed brings late does not turn the state back.
     fn see(&mut self, entry: &Entry) -> bool {
         self.last_seq = self.last_seq.max(entry.seq);
+        let given = entry.to.as_ref().and_then(|to| to.agent.clone());
         let state = match entry.kind.as_str() {
             "opened" | "released" => Some(ChatState::Waiting),
             "taken" => Some(ChatState::Taken),
             "closed" => Some(ChatState::Closed),
+            "transferred" => Some(if given.is_some() { ChatState::Taken } else { ChatState::Waiting }),
             _ => None,
         };
         if let Some(state) = state.filter(|_| entry.seq > self.decided_by) {
             self.state = state;
-            self.agent = entry.agent.clone().filter(|_| state == ChatState::Taken);
+            self.agent = given.or_else(|| entry.agent.clone()).filter(|_| state == ChatState::Taken);
             self.decided_by = entry.seq;
         }
         self.seen.insert(entry.seq)

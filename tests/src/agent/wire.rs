@@ -72,6 +72,13 @@ pub struct Entry {
     pub state: Option<String>,
     pub reason: Option<String>,
     pub agent: Option<String>,
+    pub to: Option<Place>,
+}
+
+/// To whom a chat went.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Place {
+    pub agent: Option<String>,
 }
 
 /// Who made an entry.

@@ -5,6 +5,7 @@
 mod attach;
 mod fake;
 mod files;
+mod moves;
 mod reading;
 mod sending;
 mod session;

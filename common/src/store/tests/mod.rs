@@ -180,6 +180,7 @@ fn kinds(entries: &[Entry]) -> Vec<&'static str> {
         EntryBody::Edited { .. } => "edited",
         EntryBody::Opened { .. } => "opened",
         EntryBody::Released { .. } => "released",
+        EntryBody::Transferred { .. } => "transferred",
         EntryBody::Taken { .. } => "taken",
         EntryBody::Closed { .. } => "closed",
         EntryBody::File(_) => "file",

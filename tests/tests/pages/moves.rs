@@ -1,0 +1,76 @@
+//! Chats that are given back, handed over, and come from others.
+
+use serde_json::{Value, json};
+
+use crate::fake::{Fake, bob, chat, entry, picture, said, system};
+use crate::{gone, no_complaints, shows, there};
+
+fn anna() -> Value {
+    json!({"kind": "agent", "id": "13", "name": "Anna K."})
+}
+
+fn moved(chat: &str, seq: u64, author: Value, from: Value, to: Value, note: &str) -> Value {
+    entry(chat, seq, "transferred", author, json!({"interaction": "7", "from": from, "to": to, "note": note}))
+}
+
+#[tokio::test]
+async fn chats_are_given_back_and_handed_over() {
+    let mut fake = Fake::start().await;
+    let first = said("18", 1, "Olga P.", "one");
+    let chats = json!([chat("18", "Olga P.", Some("bob"), 1, 0, first.clone())]);
+    let (_browser, page, mut socket) = fake.desk(900, chats).await;
+    page.click("#chats [data-chat='18'] [data-action=select]").await.unwrap();
+    socket.history("18", json!([first]), Value::Null).await;
+    there(&page, "#log [data-seq='1']").await;
+    page.click("#transfer").await.unwrap();
+    page.type_into("#transfer-to", "nobody").await.unwrap();
+    page.type_into("#transfer-note", "speaks Danish").await.unwrap();
+    picture(&page, "transfer-900.png").await;
+    page.click("#transfer-send").await.unwrap();
+    let asked = socket.asked("transfer").await;
+    assert_eq!((&asked["agent"], &asked["note"], &asked["chat"]), (&json!("nobody"), &json!("speaks Danish"), &json!("18")));
+    socket.error(&asked, "bad_target", "nobody of this name", false).await;
+    shows(&page, "#alert-text", "nobody of this name").await;
+    there(&page, "#transfer-form:not([hidden])").await;
+    page.eval("document.querySelector('#transfer-kind').value = 'queue'").await.unwrap();
+    page.click("#transfer-send").await.unwrap();
+    let asked = socket.asked("transfer").await;
+    assert_eq!((&asked["queue"], &asked["agent"]), (&json!("nobody"), &Value::Null));
+    socket.ok(&asked, json!({"chat": "18", "seq": 2})).await;
+    // It waits in a queue that bob does not serve: it leaves his screen.
+    socket.entry("agent:12", 11, moved("18", 2, bob(), json!({"agent": "bob"}), json!({"queue": "nobody"}), "x")).await;
+    gone(&page, "[data-chat='18']").await;
+    there(&page, "#nothing:not([hidden])").await;
+
+    // A colleague gives bob a chat that he has never seen: it comes with the entry.
+    let mut frame = json!({"type": "entry", "feed": "agent:12", "seq": 12});
+    frame["entry"] = moved("30", 7, anna(), json!({"agent": "anna"}), json!({"agent": "bob"}), "wants an invoice");
+    frame["chat"] = chat("30", "Mehmet", Some("bob"), 7, 2, said("30", 6, "Mehmet", "Merhaba"));
+    socket.send(frame).await;
+    there(&page, "#chats [data-chat='30'][data-unread='2']").await;
+    page.click("#chats [data-chat='30'] [data-action=select]").await.unwrap();
+    let log = json!([moved("30", 7, anna(), json!({"agent": "anna"}), json!({"agent": "bob"}), "wants an invoice")]);
+    socket.history("30", log, Value::Null).await;
+    shows(&page, "#log [data-kind=transferred]", "Handed to bob by Anna K.: wants an invoice").await;
+    page.click("#release").await.unwrap();
+    let asked = socket.asked("release").await;
+    assert_eq!(asked["chat"], "30");
+    socket.ok(&asked, json!({"chat": "30", "seq": 8})).await;
+    let released = entry("30", 8, "released", bob(), json!({"interaction": "7", "queue": "support"}));
+    socket.entry("agent:12", 13, released.clone()).await;
+    there(&page, "#waiting [data-chat='30']").await;
+    gone(&page, "#chats [data-chat='30']").await;
+    shows(&page, "#log [data-kind=released]", "Given back to support by Bob Larsen").await;
+    there(&page, "#take:not([hidden])").await;
+    there(&page, "#release[hidden]").await;
+    // The same entry by the queue's feed changes nothing; one that is older than the chat beside it neither.
+    let mut frame = json!({"type": "entry", "feed": "queue:3", "seq": 11, "entry": released});
+    frame["chat"] = chat("30", "Mehmet", None, 9, 3, said("30", 9, "Mehmet", "?"));
+    socket.send(frame).await;
+    there(&page, "#waiting [data-chat='30'][data-unread='3']").await;
+    socket.entry("queue:3", 12, said("30", 9, "Mehmet", "?")).await;
+    socket.entry("queue:3", 13, entry("31", 1, "opened", system(), json!({"interaction": "8", "queue": "support"}))).await;
+    there(&page, "#waiting [data-chat='31']").await;
+    there(&page, "#waiting [data-chat='30'][data-unread='3']").await;
+    no_complaints(&page);
+}
