@@ -20,6 +20,9 @@ const REFRESH_EVERY: u32 = 8;
 /// Rows of a chatserver that was silent for so long are forgotten.
 const SILENCE: Duration = Duration::from_secs(600);
 
+/// What was said in passing is forgotten after so long.
+const WHISPERS: Duration = Duration::from_secs(60);
+
 /// How often old feed entries are looked for, and the log's partitions made sure of.
 const LOG_EVERY: Duration = Duration::from_secs(3600);
 
@@ -47,6 +50,9 @@ pub(crate) async fn watch_sessions(
             let ids: Vec<_> = live.iter().map(|live| live.session).collect();
             if let Err(error) = database.refresh_sessions(&name, &ids, SILENCE).await {
                 tracing::debug!(%error, "sessions' rows were not refreshed");
+            }
+            if let Err(error) = database.forget_whispers(WHISPERS).await {
+                tracing::debug!(%error, "what was said in passing stays until the next round");
             }
         }
         round += 1;

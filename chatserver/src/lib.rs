@@ -64,6 +64,7 @@ pub async fn run(
         shutdown.spawn(wakes::listen(ear, wakes.clone(), shutdown.clone())),
         shutdown.spawn(drain::run(database.clone(), doorbells.clone(), wakes.clone(), shutdown.clone())),
         shutdown.spawn(relay::run(database.clone(), config.limits, commands, wakes.clone(), shutdown.clone())),
+        shutdown.spawn(agents::whispers::run(database.clone(), hub.clone(), wakes.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::watch_sessions(
             database.clone(),
             hub,

@@ -14,6 +14,8 @@ pub(crate) struct Wakes {
     pub(crate) drain: Notify,
     /// There may be feed entries, or a session has room again.
     pub(crate) relay: Notify,
+    /// Something may have been said in passing.
+    pub(crate) whispers: Notify,
     /// The last wake of the drain was a sweep: what it finds, no doorbell announced.
     pub(crate) swept: AtomicBool,
     /// The drain is at its usual work: the relay is woken after it has looked, and so reads once for a ring, not twice.
@@ -29,6 +31,7 @@ pub(crate) async fn listen(mut ear: Listener, wakes: Arc<Wakes>, shutdown: Shutd
         };
         wakes.swept.store(woken == Woken::Swept, Ordering::Relaxed);
         wakes.drain.notify_one();
+        wakes.whispers.notify_one();
         if woken == Woken::Swept || !wakes.draining.load(Ordering::Relaxed) {
             wakes.relay.notify_one();
         }

@@ -53,7 +53,7 @@ GRANT SELECT, INSERT ON history, chat_day, file_use, quarantine TO switchboard_c
 -- What an operator gave back and still cannot be read is put aside again.
 GRANT UPDATE (replayed_at, reason) ON quarantine TO switchboard_chatserver;
 GRANT SELECT, UPDATE ON feed TO switchboard_chatserver;
-GRANT SELECT, INSERT, DELETE ON feed_entry TO switchboard_chatserver;
+GRANT SELECT, INSERT, DELETE ON feed_entry, whisper TO switchboard_chatserver;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent_session TO switchboard_chatserver;
 GRANT SELECT, DELETE ON pending TO switchboard_chatserver;
 GRANT SELECT ON attempt, exchange, account_lease TO switchboard_chatserver;

@@ -9,9 +9,10 @@ use super::PROTOCOL;
 use super::frames::{EntryFrame, HistoryJson};
 use super::hello::Hello;
 use super::protocol::{CloseCode, Code, Request, RequestId};
-use super::requests::{Cancelled, ChatSeq, Nothing, Sent};
+use super::requests::{Cancelled, ChatSeq, Nothing, Read, Sent};
 use super::snapshot::SnapshotJson;
 use super::waiting::WaitingJson;
+use super::whispers::ReadMarkFrame;
 
 const SCHEMAS: &str = "/components/schemas";
 
@@ -35,7 +36,11 @@ pub fn asyncapi() -> Value {
     }
     assert!(requests.is_empty(), "a request without a rule");
     messages.insert("error".to_owned(), message("error", &error(&mut written)));
-    for (name, payload) in [("entry", schema::<EntryFrame<'_>>(&mut written)), ("resync", resync(&mut written))] {
+    for (name, payload) in [
+        ("entry", schema::<EntryFrame<'_>>(&mut written)),
+        ("resync", resync(&mut written)),
+        ("read_mark", schema::<ReadMarkFrame>(&mut written)),
+    ] {
         messages.insert(name.to_owned(), message(name, &payload));
         let told = [channel(&format!("/messages/{name}"))];
         operations.insert(name.to_owned(), json!({"action": "send", "channel": channel(""), "messages": told}));
@@ -107,6 +112,7 @@ fn result(rule: &Rule, generator: &mut SchemaGenerator) -> Value {
         "history" => schema::<HistoryJson<'_>>(generator),
         "waiting" => schema::<WaitingJson>(generator),
         "take" | "close" | "release" | "transfer" => schema::<ChatSeq>(generator),
+        "read" => schema::<Read>(generator),
         "send" => schema::<Sent>(generator),
         "cancel" => schema::<Cancelled>(generator),
         "ping" | "resend" | "mark_sent" | "drop" => schema::<Nothing>(generator),

@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Join(Box<Joining>, oneshot::Sender<bool>),
     Leave(Uuid),
     Kick(Uuid, CloseCode),
+    /// For the readers of a feed who have room for it.
+    Whisper(FeedId, Utf8Bytes),
     List(oneshot::Sender<Vec<Live>>),
 }
 
@@ -90,6 +92,11 @@ impl Hub {
     /// Ends a session.
     pub(crate) async fn kick(&self, session: Uuid, code: CloseCode) {
         let _ = self.commands.send(Command::Kick(session, code)).await;
+    }
+
+    /// Tells the readers of a feed in passing.
+    pub(crate) async fn whisper(&self, feed: FeedId, frame: Utf8Bytes) {
+        let _ = self.commands.send(Command::Whisper(feed, frame)).await;
     }
 
     /// All live sessions.
@@ -144,6 +151,13 @@ impl Sessions {
             Command::Kick(session, code) => {
                 if let Some(session) = self.all.get(&session) {
                     session.outlet.kick(code);
+                }
+                false
+            }
+            Command::Whisper(feed, frame) => {
+                let readers = self.by_feed.get(&feed).map(Vec::as_slice).unwrap_or_default();
+                for session in readers.iter().filter_map(|reader| self.all.get(reader)) {
+                    let _ = session.outlet.push(frame.clone());
                 }
                 false
             }

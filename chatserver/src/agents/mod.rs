@@ -13,6 +13,7 @@ mod session;
 mod snapshot;
 mod socket;
 mod waiting;
+pub(crate) mod whispers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -54,6 +54,10 @@ pub(super) enum Request {
         queue: Option<String>,
         note: Option<String>,
     },
+    Read {
+        chat: Id,
+        seq: i64,
+    },
     Send {
         chat: Id,
         client_key: String,
@@ -105,6 +109,7 @@ impl Request {
             Self::Close { .. } => &rules::CLOSE,
             Self::Release { .. } => &rules::RELEASE,
             Self::Transfer { .. } => &rules::TRANSFER,
+            Self::Read { .. } => &rules::READ,
             Self::Send { .. } => &rules::SEND,
             Self::Waiting { .. } => &rules::WAITING,
             Self::History { .. } => &rules::HISTORY,

@@ -6,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
 use switchboard_common::faults;
 use switchboard_common::model::{ChatId, FileId, Lane};
-use switchboard_common::store::{Agent, ChatPlace, Decision, Enclosed, Refusal, StoreError, Submission, Transfer};
+use switchboard_common::store::{Agent, ChatPlace, Decision, Enclosed, ReadMark, Refusal, StoreError, Submission, Transfer};
 
 use super::Door;
 use super::frames::history;
@@ -132,6 +132,14 @@ pub(super) async fn handle(
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
         }
+        Request::Read { seq: ..=0, .. } => Err(Failure::new(Code::BadRequest, "seq is 1 or more").into()),
+        Request::Read { chat, seq } => {
+            let result = database.mark_read(agent, ChatId(chat.0), seq).await;
+            changed(door);
+            door.wakes.whispers.notify_one();
+            let ReadMark { seq, unread } = result??;
+            raw(&Read { chat: chat.0.to_string(), seq, unread })
+        }
         Request::Send { chat, client_key, text, file, r#as, lane, seen_seq } => {
             let lane = lane_of(scopes, lane)?;
             // What cannot be a file's id is the id of no file.
@@ -255,6 +263,13 @@ pub(super) struct Nothing {}
 pub(super) struct ChatSeq {
     chat: String,
     seq: i64,
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Read {
+    chat: String,
+    seq: i64,
+    unread: i32,
 }
 
 #[derive(JsonSchema, Serialize)]

@@ -81,6 +81,7 @@ pub(super) struct ChatJson<'a> {
     queue: Option<&'a str>,
     last_seq: i64,
     unread: i32,
+    read_seq: i64,
     last: Option<EntryJson<'a>>,
 }
 
@@ -109,6 +110,7 @@ impl<'a> ChatJson<'a> {
             queue: chat.queue.as_deref(),
             last_seq: chat.last_seq,
             unread: chat.unread,
+            read_seq: chat.read_seq,
             last: chat.last.as_ref().map(|entry| EntryJson::of(entry, None)),
         }
     }

@@ -23,6 +23,7 @@ export class Desk {
       alarm: view.alarm,
       welcome: (agent, recovered) => this.#welcome(agent, recovered),
       resync: (snapshot) => this.#resync(snapshot),
+      readMark: (mark) => this.#marked(mark),
       entry: (entry, shown) => (this.#held ? this.#held.push([entry, shown]) : this.#apply(entry, shown)),
     };
     this.session = new Session(hear);
@@ -40,6 +41,7 @@ export class Desk {
     if (this.open) {
       this.chats.get(id).unread = 0;
       this.#load();
+      this.#read(this.chats.get(id));
     }
     this.view.draw();
   }
@@ -194,7 +196,10 @@ export class Desk {
     const lost = chat.state === "waiting" && !this.queues.has(chat.queue); // it waits where we do not look
     if (lost) this.chats.delete(entry.chat);
     if (isOpen && lost) this.open = null;
-    else if (isOpen) this.#log(entry);
+    else if (isOpen) {
+      this.#log(entry);
+      if (entry.author.kind === "customer") this.#read(chat);
+    }
     this.view.draw();
   }
 
@@ -207,6 +212,21 @@ export class Desk {
     const missing = loaded && !log.has(entry.seq) && entry.seq > this.#seen() + 1;
     log.set(entry.seq, entry);
     if (missing) this.#load(); // a part of the log comes by a feed that is behind
+  }
+
+  /** Says that an own chat is on screen up to its end; the agent's other pages hear of it. What is lost is said again later. */
+  #read(chat) {
+    if (!this.isMine(chat) || !(chat.last_seq > (chat.read_seq ?? 0)) || document.hidden) return;
+    chat.read_seq = chat.last_seq;
+    this.session.request("read", { chat: chat.chat, seq: chat.last_seq }).catch(() => null);
+  }
+
+  /** Another page of this agent has read on. */
+  #marked({ chat: id, seq, unread }) {
+    const chat = this.chats.get(id);
+    if (!chat || seq < (chat.read_seq ?? 0)) return;
+    Object.assign(chat, { read_seq: seq, ...(this.open?.chat !== id && { unread }) });
+    this.view.draw();
   }
 
   /** Reads the newest page of the open chat's log, or with `before` the page that ends there. */

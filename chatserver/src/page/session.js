@@ -50,7 +50,7 @@ class Refusal extends Error {
 
 export class Session {
   live = false; // hello was answered
-  #hear; // who is told: { status, welcome, resync, entry, alarm }
+  #hear; // who is told: { status, welcome, resync, entry, readMark, alarm }
   #socket = null;
   #asked = new Map(); // request id → its promise
   #lastId = 0;
@@ -138,6 +138,8 @@ export class Session {
       this.#hear.resync(frame);
     } else if (frame.type === "entry") {
       this.#entry(frame);
+    } else if (frame.type === "read_mark") {
+      this.#hear.readMark(frame);
     }
   }
 

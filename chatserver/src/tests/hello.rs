@@ -24,7 +24,7 @@ async fn a_hello_gets_names_heads_and_a_snapshot() {
         json!({
             "chat": "1", "account": "main", "platform": "telegram", "title": "c1",
             "customer": {"id": "1", "name": "Name c1", "phone": null},
-            "state": "waiting", "agent": null, "queue": "support", "last_seq": 2, "unread": 1,
+            "state": "waiting", "agent": null, "queue": "support", "last_seq": 2, "unread": 1, "read_seq": 0,
             "last": {"chat": "1", "account": "main", "seq": 2, "kind": "message", "text": "hello",
                      "author": {"kind": "customer", "id": "1", "name": "Name c1"}},
         })

@@ -270,6 +270,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             json!({"type": "close", "chat": chat}),
             json!({"type": "release", "chat": chat}),
             json!({"type": "transfer", "chat": chat, "queue": "other"}),
+            json!({"type": "read", "chat": chat, "seq": 2}),
             json!({"type": "send", "chat": chat, "client_key": "k", "text": "x"}),
             json!({"type": "cancel", "chat": chat, "seq": 2}),
             json!({"type": "resend", "chat": chat, "seq": 2}),
@@ -287,7 +288,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             answers.push(answer);
         }
     }
-    assert!(answers[..11] == answers[11..22] && answers[..11] == answers[22..], "{answers:?}");
+    assert!(answers[..12] == answers[12..24] && answers[..12] == answers[24..], "{answers:?}");
     fleet.finish().await;
 }
 
@@ -340,6 +341,8 @@ async fn a_foreign_id_costs_what_an_absent_one_costs() {
         let to = ChatPlace::Queue("other".to_owned());
         let transfer = Transfer { by: &eve, supervises: false, chat, to: &to, note: None };
         assert_eq!(counted.transfer_chat(&transfer).await.unwrap(), Err(Refusal::NotFound));
+        count();
+        assert_eq!(counted.mark_read(&eve, chat, 2).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.submit(&submission).await.unwrap().err(), Some(Refusal::NotFound));
         count();

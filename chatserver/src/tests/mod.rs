@@ -11,6 +11,7 @@ mod limits;
 mod matrix;
 mod moves;
 mod outage;
+mod reading;
 mod requests;
 mod resume;
 mod rotation;

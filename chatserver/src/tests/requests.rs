@@ -83,6 +83,7 @@ async fn a_foreign_chat_is_answered_like_an_absent_one() {
         json!({"type": "close"}),
         json!({"type": "release"}),
         json!({"type": "transfer", "agent": "bob"}),
+        json!({"type": "read", "seq": 2}),
         json!({"type": "send", "client_key": "k", "text": "hi"}),
         json!({"type": "history"}),
         json!({"type": "waiting"}),

@@ -32,6 +32,7 @@ mod moves;
 mod office;
 mod outbox;
 mod quarantine;
+mod reading;
 mod sender;
 mod sessions;
 mod takeover;
@@ -39,6 +40,7 @@ mod takeover;
 pub mod testkit;
 mod views;
 mod waiting;
+mod whispers;
 mod work;
 
 pub use accounts::{Account, AccountChange, Changed, NewAccount};
@@ -72,10 +74,12 @@ pub use moves::Transfer;
 pub use office::{AttemptRow, OperatorDecision, PartFilter, PartRow};
 pub use outbox::{Accepted, Submission};
 pub use quarantine::QuarantineRow;
+pub use reading::ReadMark;
 pub use sender::{Freeze, Settlement, SlotHistory};
 pub use takeover::LeftBehind;
 pub use views::{ChatView, Delivery, HistoryPage, SNAPSHOT_CHATS, Snapshot};
 pub use waiting::{WaitReason, WaitingPart, WaitingParts};
+pub use whispers::{Whisper, WhisperItem, WhisperKey};
 
 #[cfg(test)]
 mod tests;

@@ -67,8 +67,10 @@ pub struct ChatView {
     pub queue: Option<String>,
     /// Newest entry's seq.
     pub last_seq: i64,
-    /// Customer messages since an agent last wrote.
+    /// Customer messages since an agent last wrote or read.
     pub unread: i32,
+    /// Up to where whoever has it has read.
+    pub read_seq: i64,
     /// Newest entry.
     pub last: Option<Entry>,
 }
@@ -88,7 +90,7 @@ pub(super) const DELIVERY: &str = "SELECT chat_seq, part, state, reason FROM out
 /// The columns [`view`] reads beside those of an entry, of a `chat` row called `c` and what [`CHAT_JOINS`] joins to it.
 const CHAT_COLUMNS: &str = "
 c.id AS chat_id, a.name AS account, a.platform, c.title, c.customer_id, cc.name AS chat_customer, cc.phone,
-c.state, g.name AS agent, q.name AS queue, c.last_seq, c.unread";
+c.state, g.name AS agent, q.name AS queue, c.last_seq, c.unread, c.read_seq";
 
 const CHAT_JOINS: &str = "
 JOIN account a ON a.id = c.account_id
@@ -215,6 +217,7 @@ fn view(row: &tokio_postgres::Row) -> Result<ChatView, StoreError> {
         queue: row.get("queue"),
         last_seq: row.get("last_seq"),
         unread: row.get("unread"),
+        read_seq: row.get("read_seq"),
         last: row.get::<_, Option<i64>>("entry_seq").is_some().then(|| entry(row)),
     })
 }

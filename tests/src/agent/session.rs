@@ -196,6 +196,7 @@ impl<'a> Session<'a> {
                 self.shared.logged.resync(&self.name, epoch, &feeds);
                 self.shared.view.send_modify(|view| view.resync(epoch, feeds, chats));
             }
+            "read_mark" => {} // said in passing: nothing is decided by it
             other => anyhow::bail!("a frame of type `{other}`"),
         }
         Ok(None)

@@ -74,3 +74,26 @@ async fn chats_are_given_back_and_handed_over() {
     there(&page, "#waiting [data-chat='30'][data-unread='3']").await;
     no_complaints(&page);
 }
+
+#[tokio::test]
+async fn what_is_on_screen_is_read_and_other_pages_of_the_agent_see_it() {
+    let mut fake = Fake::start().await;
+    let (first, other) = (said("18", 5, "Olga P.", "one"), said("21", 8, "Mehmet", "Merhaba"));
+    let chats = json!([chat("18", "Olga P.", Some("bob"), 5, 2, first.clone()), chat("21", "Mehmet", Some("bob"), 8, 3, other)]);
+    let (_browser, page, mut socket) = fake.desk(600, chats).await;
+    page.click("#chats [data-chat='18'] [data-action=select]").await.unwrap();
+    let mut asked = [socket.asked_any(&["history", "read"]).await, socket.asked_any(&["history", "read"]).await];
+    asked.sort_by_key(|request| request["type"].as_str().unwrap().to_owned());
+    assert_eq!((&asked[1]["chat"], &asked[1]["seq"]), (&json!("18"), &json!(5)));
+    socket.ok(&asked[0], json!({"chat": "18", "entries": [first], "next_before": null})).await;
+    socket.ok(&asked[1], json!({"chat": "18", "seq": 5, "unread": 0})).await;
+    socket.entry("agent:12", 11, said("18", 6, "Olga P.", "two")).await;
+    assert_eq!(socket.asked("read").await["seq"], 6);
+    let mark = |seq: u64, unread: u64| json!({"type": "read_mark", "chat": "21", "seq": seq, "unread": unread});
+    socket.send(mark(7, 1)).await;
+    there(&page, "#chats [data-chat='21'][data-unread='1']").await;
+    socket.send(mark(6, 2)).await; // late
+    socket.send(mark(8, 0)).await;
+    there(&page, "#chats [data-chat='21'][data-unread='0']").await;
+    no_complaints(&page);
+}

@@ -16,6 +16,7 @@ mod moves;
 mod office;
 mod outbox;
 mod plans;
+mod reading;
 mod roles;
 mod sender;
 mod waiting;

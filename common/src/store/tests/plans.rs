@@ -3,7 +3,7 @@
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads,
-    loader, moves, outbox, sender, takeover, views, waiting,
+    loader, moves, outbox, reading, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -27,10 +27,12 @@ async fn no_hot_statement_reads_a_whole_table() {
         loader::hot(),
         moves::HOT.to_vec(),
         outbox::HOT.to_vec(),
+        reading::HOT.to_vec(),
         sender::HOT.to_vec(),
         takeover::HOT.to_vec(),
         views::hot(),
         waiting::HOT.to_vec(),
+        whispers::HOT.to_vec(),
     ]
     .concat();
     assert!(statements.len() > 20 && entries::ENTRY_COLUMNS.contains("entry_seq"));

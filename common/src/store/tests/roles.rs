@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
-    loader, moves, outbox, sender, takeover, views, waiting,
+    loader, moves, outbox, reading, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -41,6 +41,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("queue", ["S", "S", "S", "SI"]),
     ("refinery_schema_history", ["S", "S", "S", "S"]),
     ("tenure", ["SIU", "", "", "S"]),
+    ("whisper", ["", "SID", "", "S"]),
 ];
 
 const RIGHTS: &str = "
@@ -126,8 +127,10 @@ fn statements() -> [(&'static str, Vec<&'static str>); 4] {
         &feeds::hot(),
         moves::HOT,
         outbox::HOT,
+        reading::HOT,
         &views::hot(),
         waiting::HOT,
+        whispers::HOT,
     ];
     let connector =
         [claim::HOT, exchanges::HOT, fetches::HOT, &files::hot(), heads::HOT, intake::HOT, sender::HOT, takeover::HOT];
