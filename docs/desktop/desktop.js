@@ -60,7 +60,7 @@ function receive(frame) {
     if (frame.seq <= cursor) return;
     if (frame.seq !== cursor + 1) return socket.close(); // a gap: read again from the cursor
     cursors.feeds[frame.feed] = frame.seq;
-    return heard(frame.entry);
+    return heard(frame.entry, frame.chat);
   }
   const waiting = asked.get(frame.re);
   asked.delete(frame.re);
@@ -79,11 +79,13 @@ function resync({ feed_epoch, feeds, chats: all }) {
   lists();
 }
 
-function heard(entry) {
+function heard(entry, moved) {
+  if (moved) chats.set(moved.chat, { ...moved, log: chats.get(moved.chat)?.log ?? new Map() });
   const chat = chats.get(entry.chat) ?? { chat: entry.chat, account: entry.account, state: "waiting", log: new Map() };
   chats.set(entry.chat, chat);
   chat.log.set(entry.seq, entry);
-  if (entry.kind === "opened") Object.assign(chat, { state: "waiting", agent: null });
+  if (entry.kind === "opened" || entry.kind === "released") Object.assign(chat, { state: "waiting", agent: null });
+  if (entry.kind === "transferred") Object.assign(chat, { state: entry.to.agent ? "taken" : "waiting", agent: entry.to.agent ?? null });
   if (entry.kind === "taken") Object.assign(chat, { state: "taken", agent: entry.agent });
   if (entry.kind === "closed") Object.assign(chat, { state: "closed", agent: null });
   if (entry.author.kind === "customer") chat.title ??= entry.author.name;
