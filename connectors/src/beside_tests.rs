@@ -28,7 +28,7 @@ async fn a_question_beside_the_active_waits_for_a_quiet_moment_and_is_counted() 
         platform: "telegram",
         queue: "support",
         settings: &Value::Object(settings.clone()),
-        capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None },
+        capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: None },
     };
     assert!(database.add_account(&new).await.unwrap());
     let account = database.account(&name).await.unwrap().unwrap();

@@ -115,7 +115,7 @@ impl Fixture {
             platform: "telegram",
             queue: "support",
             settings: &Value::Object(settings.clone()),
-            capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None },
+            capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: None },
         };
         assert!(database.add_account(&new).await.unwrap());
         let account = database.account(&name).await.unwrap().unwrap();

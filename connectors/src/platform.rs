@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use secrecy::SecretString;
 use serde_json::Value;
 use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
-pub use switchboard_common::model::{FileLimits, Limit, Scope};
+pub use switchboard_common::model::{AddressKind, FileLimits, Limit, Scope};
 pub use switchboard_common::service::clock::Moment;
 
 pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Origin, Upload};
@@ -43,6 +43,8 @@ pub struct PlatformSpec {
     pub text_max_utf16: usize,
     /// What may be attached; none: nothing.
     pub files: Option<FileLimits>,
+    /// By what an agent may open a chat; none: customers write first.
+    pub address: Option<AddressKind>,
     /// Says what is wrong with a webhook's secret; none: updates do not come by webhooks.
     pub webhook_secret: Option<CheckSecret>,
     /// Checks the platform's own settings; use [`open`](Self::open).
@@ -66,7 +68,8 @@ impl PlatformSpec {
         };
         let (receive, secrets) = self.receive_with(&mut own)?;
         let platform = (self.open)(&own, http)?.into();
-        let capabilities = Capabilities { text_max_utf16: self.text_max_utf16, limits, files: self.files };
+        let Self { text_max_utf16, files, address, .. } = *self;
+        let capabilities = Capabilities { text_max_utf16, limits, files, address };
         Ok(Opened { platform, capabilities, receive, secrets })
     }
 

@@ -112,7 +112,12 @@ enum BodyJson<'a> {
     #[schemars(extend("x-kind" = "edited"))]
     Edited { text: &'a str, of: Option<i64> },
     #[schemars(extend("x-kind" = "opened"))]
-    Opened { interaction: String, queue: &'a str },
+    Opened {
+        interaction: String,
+        queue: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    },
     #[schemars(extend("x-kind" = "released"))]
     Released { interaction: String, queue: &'a str },
     #[schemars(extend("x-kind" = "transferred"))]
@@ -243,8 +248,8 @@ fn body(body: &EntryBody) -> (&'static str, BodyJson<'_>) {
             ("message", BodyJson::Answer { text, files, content, client_key, parts: *parts, lane })
         }
         EntryBody::Edited { text, of } => ("edited", BodyJson::Edited { text, of: *of }),
-        EntryBody::Opened { interaction, queue } => {
-            ("opened", BodyJson::Opened { interaction: interaction.to_string(), queue })
+        EntryBody::Opened { interaction, queue, by } => {
+            ("opened", BodyJson::Opened { interaction: interaction.to_string(), queue, by: by.as_deref() })
         }
         EntryBody::Released { interaction, queue } => {
             ("released", BodyJson::Released { interaction: interaction.to_string(), queue })

@@ -120,8 +120,13 @@ fn every_kind_is_as_the_protocol_says() {
         ),
         (
             Author::System,
-            EntryBody::Opened { interaction: 7, queue: "support".to_owned() },
+            EntryBody::Opened { interaction: 7, queue: "support".to_owned(), by: None },
             json!({"kind": "opened", "author": system, "interaction": "7", "queue": "support"}),
+        ),
+        (
+            anna(),
+            EntryBody::Opened { interaction: 7, queue: "support".to_owned(), by: Some("anna".to_owned()) },
+            json!({"kind": "opened", "author": agent, "interaction": "7", "queue": "support", "by": "anna"}),
         ),
         (
             anna(),

@@ -6,7 +6,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use switchboard_common::access::{Caller, Refused, TokenScope, TokenScopes};
 use switchboard_common::faults;
 use switchboard_common::model::{ChatId, FileId, Lane};
-use switchboard_common::store::{Agent, ChatPlace, Decision, Enclosed, ReadMark, Refusal, StoreError, Submission, Transfer};
+use switchboard_common::store::{
+    Agent, ChatPlace, Decision, Enclosed, OpenedChat, ReadMark, Refusal, StoreError, Submission, Transfer, Whom,
+};
 
 use super::Door;
 use super::frames::history;
@@ -22,6 +24,9 @@ const LONGEST_KEY: usize = 64;
 
 /// Longest words about how a chat ended, or why it is handed over, in characters.
 const LONGEST_WORDS: usize = 200;
+
+/// Longest name of a customer, in characters.
+const LONGEST_NAME: usize = 100;
 
 /// Entries on a page of history: at most, and when nothing is asked for.
 const PAGE: (i64, i64) = (200, 50);
@@ -74,6 +79,7 @@ impl From<Refusal> for Trouble {
             }
             Refusal::NotItsLane => (Code::Forbidden, BOTS_LANES),
             Refusal::BadTarget => (Code::BadTarget, "nobody of this name may be given the chat, or has it already"),
+            Refusal::BadAddress(why) => (Code::BadAddress, why),
             Refusal::TooLate => (Code::TooLate, "it is too late for that"),
         };
         Self::Failure(Failure::new(code, message))
@@ -131,6 +137,20 @@ pub(super) async fn handle(
             let result = database.transfer_chat(&transfer).await;
             changed(door);
             raw(&ChatSeq { chat: chat.0.to_string(), seq: result?? })
+        }
+        Request::Open { chat, account, address, name } => {
+            let chat = chat.map(|chat| Whom::Chat(ChatId(chat.0)));
+            let name = name.as_deref().map(name_text).transpose()?;
+            let there = account.as_deref().zip(address.as_deref());
+            let there = there.map(|(account, address)| Whom::Address { account, address, name });
+            let whom = one_of(chat, there, "chat", "account and address")?;
+            if matches!(whom, Whom::Chat(_)) && (account.is_some() || address.is_some() || name.is_some()) {
+                return Err(Failure::new(Code::BadRequest, "a chat has its account, address and name").into());
+            }
+            let result = database.open_chat(agent, &whom).await;
+            changed(door);
+            let OpenedChat { chat, seq, repeated } = result??;
+            raw(&Opened { chat: chat.to_string(), seq, repeated })
         }
         Request::Read { seq: ..=0, .. } => Err(Failure::new(Code::BadRequest, "seq is 1 or more").into()),
         Request::Read { chat, seq } => {
@@ -244,6 +264,14 @@ fn short_text<'a>(field: &str, words: &'a str) -> Result<&'a str, Failure> {
     }
 }
 
+/// What to call a customer.
+fn name_text(name: &str) -> Result<&str, Failure> {
+    match name.contains('\0') || name.trim().is_empty() || name.chars().count() > LONGEST_NAME {
+        true => Err(Failure::new(Code::BadText, "name is 1 to 100 characters, without U+0000")),
+        false => Ok(name),
+    }
+}
+
 /// The one of two fields that is there.
 fn one_of<T>(first: Option<T>, second: Option<T>, one: &str, other: &str) -> Result<T, Failure> {
     match (first, second) {
@@ -263,6 +291,13 @@ pub(super) struct Nothing {}
 pub(super) struct ChatSeq {
     chat: String,
     seq: i64,
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Opened {
+    chat: String,
+    seq: i64,
+    repeated: bool,
 }
 
 #[derive(JsonSchema, Serialize)]

@@ -12,6 +12,7 @@ export class Desk {
   open = null; // the chat on screen: { chat, log: Map seq → entry, loaded, before, reading }
   queues = new Set(); // names of those served
   busy = new Set(); // decisions on their way, as "chat:seq:part"; a cancel has no part
+  #awaited = null; // a chat that was opened, and is shown when its entries come
   #whole = false; // the picture is complete: a resync or a snapshot was shown
   #held = null; // entries that came while a snapshot was asked for: they belong after it
 
@@ -59,6 +60,15 @@ export class Desk {
 
   close(id) {
     this.#ask("close", { chat: id });
+  }
+
+  /** With somebody who has not written, or again: `whom` is a chat, or an account and an address. True when the agent has it. */
+  async start(whom) {
+    const opened = await this.#ask("open", whom);
+    if (!opened) return false;
+    if (this.chats.get(opened.chat)?.last_seq >= opened.seq) this.select(opened.chat);
+    else this.#awaited = opened.chat; // its entries are on the way
+    return true;
   }
 
   release(id) {
@@ -192,6 +202,10 @@ export class Desk {
         if (entry.author.kind === "agent") chat.unread = 0;
         else if (!isOpen) chat.unread += 1;
       }
+    }
+    if (this.#awaited === entry.chat && this.isMine(this.chats.get(entry.chat))) {
+      this.#awaited = null;
+      return this.select(entry.chat);
     }
     const lost = chat.state === "waiting" && !this.queues.has(chat.queue); // it waits where we do not look
     if (lost) this.chats.delete(entry.chat);

@@ -75,6 +75,7 @@ function drawChat(chat) {
   $("chat-about").textContent = aboutChat(chat);
   $("take").hidden = chat.state !== "waiting";
   for (const id of ["close", "release", "transfer", "composer"]) $(id).hidden = !mine;
+  $("reopen").hidden = chat.state !== "closed";
   if (!mine || drawn.chat !== chat.chat) $("transfer-form").hidden = true;
   $("older").hidden = !desk.open.before;
   const draft = attach.of(chat.chat);
@@ -206,7 +207,7 @@ function words(entry) {
   switch (entry.kind) {
     case "message": return entry.text || entry.files?.map(fileWord).join(" ") || `[${entry.content?.map((item) => item.of ?? item.type).join(", ") ?? "message"}]`;
     case "edited": return `✎ ${entry.text}`;
-    case "opened": return `Waits in the queue ${entry.queue}`;
+    case "opened": return entry.by ? `Opened by ${entry.author.name}` : `Waits in the queue ${entry.queue}`;
     case "taken": return `Taken by ${entry.author.name ?? entry.agent}`;
     case "released": return `Given back to ${entry.queue} by ${entry.author.name}`;
     case "transferred": return `Handed to ${entry.to.agent ?? entry.to.queue} by ${entry.author.name}${entry.note ? `: ${entry.note}` : ""}`;
@@ -276,6 +277,7 @@ const actions = {
   select: (_, chat) => desk.select(chat),
   take: (_, chat) => desk.take(chat),
   close: (_, chat) => desk.close(chat),
+  reopen: (_, chat) => desk.start({ chat }),
   release: (_, chat) => desk.release(chat),
   transfer: () => ($("transfer-form").hidden = !$("transfer-form").hidden),
   older: () => desk.loadOlder(),
@@ -338,6 +340,14 @@ $("text").addEventListener("paste", (paste) => {
   if (paste.clipboardData.files.length === 0) return; // words
   paste.preventDefault();
   attachFile(paste.clipboardData.files[0]);
+});
+
+$("start-form").addEventListener("submit", async (submit) => {
+  submit.preventDefault();
+  const [account, address, name] = ["account", "address", "name"].map((field) => $(`start-${field}`).value.trim());
+  if (!(await desk.start({ account, address, name: name || undefined }))) return;
+  $("start-form").reset();
+  $("start").open = false;
 });
 
 $("transfer-form").addEventListener("submit", async (submit) => {

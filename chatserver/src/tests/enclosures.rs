@@ -6,7 +6,7 @@ use super::*;
 impl Fleet {
     async fn let_files_through(&self) {
         let files = Some(FileLimits { photo_max_bytes: 8, file_max_bytes: 16, caption_max_utf16: 1024 });
-        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files };
+        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files, address: None };
         self.database.set_capabilities(self.account, &capabilities).await.unwrap();
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use switchboard_common::model::{ChatId, FileId, Lane};
-use switchboard_common::store::{ChatPlace, DatabaseOptions, Decision, Refusal, Submission, Transfer};
+use switchboard_common::store::{ChatPlace, DatabaseOptions, Decision, Refusal, Submission, Transfer, Whom};
 
 use super::*;
 
@@ -76,7 +76,7 @@ impl Scene {
         let mut accounts = vec![fleet.account];
         for (name, queue) in [("second", "other"), ("third", "third")] {
             let name = AccountName::new(name).unwrap();
-            let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None };
+            let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: None };
             let (platform, settings) = ("telegram", json!({}));
             let new = NewAccount { name: &name, platform, queue, settings: &settings, capabilities: &capabilities };
             assert!(fleet.database.add_account(&new).await.unwrap());
@@ -271,6 +271,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             json!({"type": "release", "chat": chat}),
             json!({"type": "transfer", "chat": chat, "queue": "other"}),
             json!({"type": "read", "chat": chat, "seq": 2}),
+            json!({"type": "open", "chat": chat}),
             json!({"type": "send", "chat": chat, "client_key": "k", "text": "x"}),
             json!({"type": "cancel", "chat": chat, "seq": 2}),
             json!({"type": "resend", "chat": chat, "seq": 2}),
@@ -288,7 +289,7 @@ async fn a_foreign_id_cannot_be_told_from_an_absent_one() {
             answers.push(answer);
         }
     }
-    assert!(answers[..12] == answers[12..24] && answers[..12] == answers[24..], "{answers:?}");
+    assert!(answers[..13] == answers[13..26] && answers[..13] == answers[26..], "{answers:?}");
     fleet.finish().await;
 }
 
@@ -343,6 +344,8 @@ async fn a_foreign_id_costs_what_an_absent_one_costs() {
         assert_eq!(counted.transfer_chat(&transfer).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.mark_read(&eve, chat, 2).await.unwrap(), Err(Refusal::NotFound));
+        count();
+        assert_eq!(counted.open_chat(&eve, &Whom::Chat(chat)).await.unwrap(), Err(Refusal::NotFound));
         count();
         assert_eq!(counted.submit(&submission).await.unwrap().err(), Some(Refusal::NotFound));
         count();

@@ -16,6 +16,7 @@ fn sample(frame: &str) -> (Value, &'static str) {
         "hello" => (json!({"type": "hello"}), "bad_request"),
         "ping" | "snapshot" => (json!({"type": frame}), "ok"),
         "take" | "close" | "release" | "history" | "waiting" => (about(frame, json!({})), "not_found"),
+        "open" => (about(frame, json!({})), "not_found"),
         "transfer" => (about(frame, json!({"agent": "bob"})), "not_found"),
         "send" => (about(frame, json!({"client_key": "k", "text": "x", "lane": "bot"})), "not_found"),
         "cancel" | "resend" | "read" => (about(frame, json!({"seq": 1})), "not_found"),

@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod matrix;
 mod moves;
+mod opens;
 mod outage;
 mod reading;
 mod requests;
@@ -28,7 +29,7 @@ use serde_json::{Value, json};
 use switchboard_common::access::{AuthKey, AuthSettings, TokenAlgorithm, Verifier};
 use switchboard_common::doorbell::{Doorbells, Sweep};
 use switchboard_common::model::{
-    AccountId, AccountName, Author, Capabilities, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate,
+    AccountId, AccountName, AddressKind, Author, Capabilities, ChatKind, ChatRef, Inbound, InboundItem, RawUpdate,
 };
 use switchboard_common::service::config::{Config, Public};
 use switchboard_common::service::health::Health;
@@ -70,7 +71,7 @@ impl Fleet {
             }
         }
         let name = AccountName::new("main").unwrap();
-        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None };
+        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: Some(AddressKind::Number) };
         let settings = json!({});
         let new = NewAccount {
             name: &name,

@@ -84,6 +84,7 @@ async fn a_foreign_chat_is_answered_like_an_absent_one() {
         json!({"type": "release"}),
         json!({"type": "transfer", "agent": "bob"}),
         json!({"type": "read", "seq": 2}),
+        json!({"type": "open"}),
         json!({"type": "send", "client_key": "k", "text": "hi"}),
         json!({"type": "history"}),
         json!({"type": "waiting"}),

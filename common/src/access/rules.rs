@@ -59,6 +59,7 @@ rules! {
     CLOSE = Frame "close" [Agent Bot];
     RELEASE = Frame "release" [Agent Bot];
     TRANSFER = Frame "transfer" [Agent Bot Supervisor];
+    OPEN = Frame "open" [Agent Bot];
     READ = Frame "read" [Agent Bot];
     SEND = Frame "send" [Agent Bot];
     CANCEL = Frame "cancel" [Agent Bot];

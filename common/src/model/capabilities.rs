@@ -14,6 +14,39 @@ pub struct Capabilities {
     pub limits: Vec<Limit>,
     /// What may be attached; none: nothing.
     pub files: Option<FileLimits>,
+    /// By what an agent may open a chat with somebody who has not written; none: customers write first.
+    pub address: Option<AddressKind>,
+}
+
+/// What names a customer on a platform, so that a chat with them may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressKind {
+    /// The customer's number, which is the key of the private chat with them, too.
+    Number,
+}
+
+impl AddressKind {
+    /// The word in capabilities.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+        }
+    }
+
+    /// Reads the word; none: of a later version.
+    pub fn from_word(word: &str) -> Option<Self> {
+        (word == Self::Number.as_str()).then_some(Self::Number)
+    }
+
+    /// The address as the platform writes it; the error says what is wanted.
+    pub fn read(self, address: &str) -> Result<String, &'static str> {
+        match self {
+            Self::Number => match address.parse::<i64>() {
+                Ok(number) if number > 0 && address.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number.to_string()),
+                _ => Err("the address is a customer's number: digits only"),
+            },
+        }
+    }
 }
 
 /// What may be attached to a message.
@@ -39,6 +72,9 @@ impl Capabilities {
                 "caption_max_utf16": files.caption_max_utf16,
             });
         }
+        if let Some(address) = self.address {
+            json["address"] = address.as_str().into();
+        }
         json
     }
 }
@@ -51,5 +87,21 @@ impl FileLimits {
             file_max_bytes: json["file_max_bytes"].as_u64()?,
             caption_max_utf16: json["caption_max_utf16"].as_u64()?.try_into().ok()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_in_one_spelling() {
+        let kind = AddressKind::from_word("number").expect("a word of ours");
+        assert_eq!(kind.read("700100000").as_deref(), Ok("700100000"));
+        assert_eq!(kind.read("0007").as_deref(), Ok("7"), "the key of a chat has one spelling");
+        for bad in ["", "0", "-5", "+5", " 5", "5 ", "5.0", "٥", "five", "99999999999999999999", "1e3"] {
+            assert!(kind.read(bad).is_err(), "{bad}");
+        }
+        assert_eq!(AddressKind::from_word("scent"), None);
     }
 }

@@ -14,7 +14,7 @@ mod outbound;
 pub mod text;
 
 pub use access::{TokenScope, TokenScopes};
-pub use capabilities::{Capabilities, FileLimits};
+pub use capabilities::{AddressKind, Capabilities, FileLimits};
 pub use file_name::file_name;
 pub use files::{Attachment, FileId, FileKind, FileState, SNIFFED_BYTES, sniffed};
 pub use ids::{AccountId, AccountName, AgentId, ChatId, Epoch, FeedId, OutboxId, QueueId};

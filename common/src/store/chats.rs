@@ -32,6 +32,8 @@ pub enum Refusal {
     NotItsLane,
     /// Nobody of this name may be given the chat, or has it already.
     BadTarget,
+    /// The account's platform has no such address, for this reason.
+    BadAddress(&'static str),
     /// The parts are not in the state any more that the request is about.
     TooLate,
 }
@@ -78,7 +80,7 @@ const TAKEN: &str = "UPDATE interaction SET agent_id = $3, taken_at = now() WHER
 const CLOSED: &str = "UPDATE interaction SET closed_at = now(), outcome = $3 WHERE account_id = $1 AND id = $2";
 
 // By being taken, or by being handed over.
-const TAKEN_WHEN: &str =
+pub(super) const TAKEN_WHEN: &str =
     "SELECT seq FROM history WHERE account_id = $1 AND chat_id = $2 AND kind IN (4, 21) ORDER BY seq DESC LIMIT 1";
 
 /// For tests that read them.
@@ -185,19 +187,24 @@ impl Database {
                 work.rollback().await?;
                 return Ok(Err(refusal));
             }
-            let interaction = chat.interaction()?;
-            let item =
-                EntryItem { interaction: Some(interaction), agent: Some(agent.name.clone()), ..EntryItem::default() };
-            let feeds = chat.queue_feed.into_iter().chain([agent.own_feed()]).collect();
-            let entry = chat.entry(EntryKind::Taken, agent.id, &item, feeds);
-            let taken = work.client().execute(TAKEN, &[&chat.account.0, &interaction, &agent.id.0]).await?;
-            expect("interactions", taken, 1)?;
-            self.set_state(&work, &chat, ChatState::Taken, Some(agent.id)).await?;
-            append(work.client(), std::slice::from_ref(&entry)).await?;
-            work.commit().await?;
-            Ok(Ok(entry.seq))
+            Ok(Ok(self.take_locked(work, &chat, agent).await?))
         })
         .await
+    }
+
+    /// Takes a chat that waits.
+    pub(super) async fn take_locked(&self, work: Work, chat: &LockedChat, agent: &Agent) -> Result<i64, StoreError> {
+        let interaction = chat.interaction()?;
+        let item =
+            EntryItem { interaction: Some(interaction), agent: Some(agent.name.clone()), ..EntryItem::default() };
+        let feeds = chat.queue_feed.into_iter().chain([agent.own_feed()]).collect();
+        let entry = chat.entry(EntryKind::Taken, agent.id, &item, feeds);
+        let taken = work.client().execute(TAKEN, &[&chat.account.0, &interaction, &agent.id.0]).await?;
+        expect("interactions", taken, 1)?;
+        self.set_state(&work, chat, ChatState::Taken, Some(agent.id)).await?;
+        append(work.client(), std::slice::from_ref(&entry)).await?;
+        work.commit().await?;
+        Ok(entry.seq)
     }
 
     /// Ends the interaction of a chat that `agent` has. Returns the seq of the `closed` entry.

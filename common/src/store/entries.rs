@@ -85,6 +85,8 @@ pub enum EntryBody {
         interaction: i64,
         /// The queue's name.
         queue: String,
+        /// The name of the agent who opened it, when it was not the customer.
+        by: Option<String>,
     },
     /// The agent gave the chat back: it waits again.
     Released {
@@ -139,7 +141,7 @@ pub enum EntryBody {
 impl EntryBody {
     /// Whether it may put the chat before agents who have never seen it.
     pub(super) fn moves_chat(&self) -> bool {
-        matches!(self, Self::Released { .. } | Self::Transferred { .. })
+        matches!(self, Self::Opened { by: Some(_), .. } | Self::Released { .. } | Self::Transferred { .. })
     }
 }
 
@@ -226,7 +228,9 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
         }
         EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, content: item.content },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
-        EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue? },
+        EntryKind::Opened => {
+            EntryBody::Opened { interaction: item.interaction?, queue: item.queue?, by: item.agent }
+        }
         EntryKind::Released => EntryBody::Released { interaction: item.interaction?, queue: item.queue? },
         EntryKind::Transferred => EntryBody::Transferred {
             interaction: item.interaction?,

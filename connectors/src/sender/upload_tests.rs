@@ -145,7 +145,7 @@ async fn account(database: &Database) -> switchboard_common::store::Account {
         platform: "telegram",
         queue: "support",
         settings: &json!({}),
-        capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files },
+        capabilities: &Capabilities { text_max_utf16: 4096, limits: Vec::new(), files, address: None },
     };
     assert!(database.add_account(&new).await.unwrap());
     database.account(&name).await.unwrap().unwrap()

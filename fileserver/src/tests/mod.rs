@@ -201,7 +201,7 @@ async fn people(database: &Database) -> AccountId {
     connection.batch_execute("UPDATE agent SET scopes = '{supervisor}' WHERE name = 'sue'").await.unwrap();
     connection.done();
     let name = AccountName::new("main").unwrap();
-    let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: limits(8 << 20) };
+    let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: limits(8 << 20), address: None };
     let (platform, queue, settings) = ("telegram", "support", json!({}));
     let new = NewAccount { name: &name, platform, queue, settings: &settings, capabilities: &capabilities };
     assert!(database.add_account(&new).await.unwrap());

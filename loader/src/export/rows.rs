@@ -155,8 +155,8 @@ fn said(kind: EntryKind) -> Vec<(&'static str, Option<String>)> {
         EntryKind::Edited { text, of } => {
             vec![word("edited"), ("text", Some(text)), ("of", of.map(|of| of.to_string()))]
         }
-        EntryKind::Opened { interaction, queue } => {
-            vec![word("opened"), ("interaction", Some(interaction)), ("queue", Some(queue))]
+        EntryKind::Opened { interaction, queue, by } => {
+            vec![word("opened"), ("interaction", Some(interaction)), ("queue", Some(queue)), ("by", by)]
         }
         EntryKind::Released { interaction, queue } => {
             vec![word("released"), ("interaction", Some(interaction)), ("queue", Some(queue))]

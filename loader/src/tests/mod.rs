@@ -63,7 +63,7 @@ impl Office {
                 assert!(database.add_agent(agent, &agent.to_uppercase(), &[queue.to_owned()]).await.unwrap());
             }
             let name = AccountName::new(account).unwrap();
-            let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None };
+            let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: None };
             let new = NewAccount {
                 name: &name,
                 platform: "telegram",

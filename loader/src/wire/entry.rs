@@ -108,7 +108,14 @@ pub(crate) enum EntryKind {
         of: Option<i64>,
     },
     /// An interaction began: the chat waits in its queue.
-    Opened { interaction: String, queue: String },
+    Opened {
+        interaction: String,
+        queue: String,
+        /// The name of the agent who opened it; absent: the customer wrote.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        by: Option<String>,
+    },
     /// The agent gave the chat back: it waits again.
     Released { interaction: String, queue: String },
     /// The chat went to another agent or queue.
@@ -279,7 +286,9 @@ fn kind(body: EntryBody) -> EntryKind {
             lane: (lane != Lane::Interactive).then(|| lane.as_str()),
         },
         EntryBody::Edited { text, of } => EntryKind::Edited { text, of },
-        EntryBody::Opened { interaction, queue } => EntryKind::Opened { interaction: interaction.to_string(), queue },
+        EntryBody::Opened { interaction, queue, by } => {
+            EntryKind::Opened { interaction: interaction.to_string(), queue, by }
+        }
         EntryBody::Released { interaction, queue } => {
             EntryKind::Released { interaction: interaction.to_string(), queue }
         }

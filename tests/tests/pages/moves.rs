@@ -97,3 +97,35 @@ async fn what_is_on_screen_is_read_and_other_pages_of_the_agent_see_it() {
     there(&page, "#chats [data-chat='21'][data-unread='0']").await;
     no_complaints(&page);
 }
+
+#[tokio::test]
+async fn a_chat_is_opened_from_our_side_and_again() {
+    let mut fake = Fake::start().await;
+    let (_browser, page, mut socket) = fake.desk(900, json!([])).await;
+    page.click("#start summary").await.unwrap();
+    page.type_into("#start-account", "support-bot").await.unwrap();
+    page.type_into("#start-address", "700100").await.unwrap();
+    picture(&page, "open-900.png").await;
+    page.click("#start-send").await.unwrap();
+    let asked = socket.asked("open").await;
+    assert_eq!((&asked["account"], &asked["address"], &asked["name"]), (&json!("support-bot"), &json!("700100"), &Value::Null));
+    socket.ok(&asked, json!({"chat": "40", "seq": 2, "repeated": false})).await;
+    let opened = entry("40", 1, "opened", bob(), json!({"interaction": "9", "queue": "support", "by": "bob"}));
+    let taken = entry("40", 2, "taken", bob(), json!({"interaction": "9", "agent": "bob"}));
+    let mut frame = json!({"type": "entry", "feed": "agent:12", "seq": 11, "entry": opened});
+    frame["chat"] = chat("40", "700100", Some("bob"), 2, 0, taken.clone());
+    socket.send(frame).await;
+    socket.entry("agent:12", 12, taken.clone()).await;
+    socket.history("40", json!([opened, taken]), Value::Null).await;
+    there(&page, "#chat[data-chat='40'][data-state=mine]").await;
+    shows(&page, "#log [data-kind=opened]", "Opened by Bob Larsen").await;
+    there(&page, "#chats [data-chat='40']").await;
+    socket.entry("agent:12", 13, entry("40", 3, "closed", bob(), json!({"interaction": "9", "outcome": null}))).await;
+    there(&page, "#reopen:not([hidden])").await;
+    page.click("#reopen").await.unwrap();
+    let asked = socket.asked("open").await;
+    assert_eq!((&asked["chat"], &asked["account"]), (&json!("40"), &Value::Null));
+    socket.error(&asked, "already_taken", "agent anna took this chat", false).await;
+    shows(&page, "#alert-text", "agent anna took this chat").await;
+    no_complaints(&page);
+}

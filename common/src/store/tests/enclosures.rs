@@ -12,7 +12,7 @@ impl Fixture {
     async fn with_files() -> Self {
         let f = Self::new(2).await;
         let files = Some(FileLimits { photo_max_bytes: 100, file_max_bytes: 500, caption_max_utf16: 12 });
-        let capabilities = Capabilities { text_max_utf16: 10, limits: Vec::new(), files };
+        let capabilities = Capabilities { text_max_utf16: 10, limits: Vec::new(), files, address: None };
         f.database.set_capabilities(f.account, &capabilities).await.unwrap();
         let name = AccountName::new("second").unwrap();
         let new = NewAccount {
@@ -133,7 +133,7 @@ async fn nobody_sends_a_file_that_is_not_theirs_to_see() {
     let refused = f.send(0, chat, "l", "x", (&plain, Some(FileKind::Photo))).await;
     assert!(matches!(refused, Err(Refusal::Unsupported(_))), "{refused:?}");
     assert_eq!(f.send(0, chat, "l", &" ".repeat(20), (&plain, None)).await, Err(Refusal::BadText));
-    let none = Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None };
+    let none = Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None, address: None };
     f.database.set_capabilities(f.account, &none).await.unwrap();
     let refused = f.send(0, chat, "l", "x", (&plain, None)).await;
     assert!(matches!(refused, Err(Refusal::Unsupported(_))), "{refused:?}");

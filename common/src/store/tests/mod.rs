@@ -14,6 +14,7 @@ mod marks;
 mod million;
 mod moves;
 mod office;
+mod opens;
 mod outbox;
 mod plans;
 mod reading;
@@ -28,7 +29,7 @@ use serde_json::json;
 use super::testkit::TestDatabase;
 use super::*;
 use crate::model::{
-    AccountId, AccountName, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Content, Epoch, FeedId,
+    AccountId, AccountName, AddressKind, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Content, Epoch, FeedId,
     FreezeScope, Inbound, InboundItem, Lane, RawUpdate,
 };
 
@@ -56,7 +57,7 @@ impl Fixture {
             platform: "telegram",
             queue: "support",
             settings: &json!({}),
-            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None },
+            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None, address: Some(AddressKind::Number) },
         };
         assert!(database.add_account(&new).await.unwrap());
         let account = database.account(&name).await.unwrap().unwrap().id;

@@ -3,7 +3,7 @@
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads,
-    loader, moves, outbox, reading, sender, takeover, views, waiting, whispers,
+    loader, moves, opens, outbox, reading, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -26,6 +26,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         heads::HOT.to_vec(),
         loader::hot(),
         moves::HOT.to_vec(),
+        opens::HOT.to_vec(),
         outbox::HOT.to_vec(),
         reading::HOT.to_vec(),
         sender::HOT.to_vec(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
-    loader, moves, outbox, reading, sender, takeover, views, waiting, whispers,
+    loader, moves, opens, outbox, reading, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -126,6 +126,7 @@ fn statements() -> [(&'static str, Vec<&'static str>); 4] {
         enclosures::HOT,
         &feeds::hot(),
         moves::HOT,
+        opens::HOT,
         outbox::HOT,
         reading::HOT,
         &views::hot(),

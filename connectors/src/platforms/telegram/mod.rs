@@ -16,7 +16,7 @@ use switchboard_common::model::{Inbound, RawUpdate};
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    Admitted, Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit,
+    AddressKind, Admitted, Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit,
     Moment, Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError,
     Step, Webhook, WebhookAnswer, WebhookInfo, WebhookRequest, is_one_of,
 };
@@ -33,6 +33,8 @@ pub const SPEC: PlatformSpec = PlatformSpec {
     ],
     text_max_utf16: 4096,
     files: Some(FileLimits { photo_max_bytes: 10 << 20, file_max_bytes: 50 << 20, caption_max_utf16: 1024 }),
+    // "Chat ID": of a private chat it is the user's. Who has never written to the bot is refused by the platform.
+    address: Some(AddressKind::Number),
     webhook_secret: Some(check_secret),
     open,
 };
