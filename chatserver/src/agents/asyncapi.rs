@@ -9,7 +9,7 @@ use super::PROTOCOL;
 use super::frames::{EntryFrame, HistoryJson};
 use super::hello::Hello;
 use super::protocol::{CloseCode, Code, Request, RequestId};
-use super::requests::{Cancelled, ChatSeq, Nothing, Opened, Read, Sent};
+use super::requests::{Cancelled, ChatSeq, Nothing, Opened, Read, Sent, Watched};
 use super::snapshot::SnapshotJson;
 use super::waiting::WaitingJson;
 use super::whispers::ReadMarkFrame;
@@ -112,11 +112,12 @@ fn result(rule: &Rule, generator: &mut SchemaGenerator) -> Value {
         "history" => schema::<HistoryJson<'_>>(generator),
         "waiting" => schema::<WaitingJson>(generator),
         "take" | "close" | "release" | "transfer" => schema::<ChatSeq>(generator),
+        "watch" => schema::<Watched<'_>>(generator),
         "open" => schema::<Opened>(generator),
         "read" => schema::<Read>(generator),
         "send" => schema::<Sent>(generator),
         "cancel" => schema::<Cancelled>(generator),
-        "ping" | "resend" | "mark_sent" | "drop" => schema::<Nothing>(generator),
+        "ping" | "unwatch" | "resend" | "mark_sent" | "drop" => schema::<Nothing>(generator),
         other => panic!("no result of {other}"),
     }
 }

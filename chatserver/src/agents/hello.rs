@@ -1,6 +1,6 @@
 //! The first frame: who is it, and from where do they read on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -8,14 +8,16 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use switchboard_common::access::{Caller, TokenScopes, rules};
 use switchboard_common::faults::point;
+use switchboard_common::model::ChatId;
 use switchboard_common::store::{Agent, StoreError};
 use uuid::Uuid;
 
 use super::Door;
 use super::frames::json;
-use super::hub::{Joining, Reading};
+use super::hub::{Joining, Reading, Source, chat_feed};
 use super::outlet::{Inlet, outlet};
 use super::protocol::{CloseCode, Code, Cursors, Failure, RequestId, answer};
+use super::session::WATCHED;
 use super::snapshot::SnapshotJson;
 
 /// A session that may begin.
@@ -25,6 +27,8 @@ pub(super) struct Welcome {
     /// Whom the token speaks for, until when, and with which scopes.
     pub(super) caller: Caller,
     pub(super) inlet: Inlet,
+    /// Chats whose logs it reads on.
+    pub(super) watched: BTreeSet<ChatId>,
     /// What to write before anything from the inlet.
     pub(super) frames: Vec<String>,
 }
@@ -61,9 +65,14 @@ pub(super) async fn greet(
 
     let session = Uuid::now_v7();
     let recovered = cursors.filter(|cursors| usable(cursors, &agent));
-    let (agent, readings, resync) = match recovered {
-        Some(cursors) => {
-            let readings = readings(&agent, |name, _| cursors.feeds.get(name).copied());
+    let watched = match recovered {
+        Some(cursors) => watched(door, cursors, caller.identity.scopes).await.map_err(unavailable)?,
+        None => None,
+    };
+    let (agent, readings, resync) = match recovered.zip(watched.as_deref()) {
+        Some((cursors, watched)) => {
+            let mut readings = readings(&agent, |name, _| cursors.feeds.get(name).copied());
+            readings.extend(watched.iter().map(|(chat, cursor, _)| Reading::chat(*chat, *cursor)));
             (agent, readings, None)
         }
         None => {
@@ -89,9 +98,14 @@ pub(super) async fn greet(
             return Err(farewell(CloseCode::Draining, Failure::new(Code::Unavailable, "this chatserver stops")));
         }
     }
-    let hello = Hello::of(door, session, &agent, caller.identity.scopes, resync.is_none());
+    let mut hello = Hello::of(door, session, &agent, caller.identity.scopes, resync.is_none());
+    let watched = watched.unwrap_or_default();
+    for (chat, _, head) in &watched {
+        hello.feeds.insert(chat_feed(*chat), FeedJson { head: *head, recovered: true });
+    }
     let frames = [answer(Some(id), Ok(hello))].into_iter().chain(resync).collect();
-    Ok(Welcome { session, agent, caller, inlet, frames })
+    let watched = watched.into_iter().map(|(chat, _, _)| chat).collect();
+    Ok(Welcome { session, agent, caller, inlet, watched, frames })
 }
 
 /// Takes back what [`greet`] did.
@@ -108,19 +122,49 @@ async fn forget(door: &Door, session: Uuid) {
 }
 
 /// Cursors can be read on from when they are of exactly this agent's feeds, in this generation of the database, not older
-/// than what is kept and not ahead of what there is.
+/// than what is kept and not ahead of what there is. Those of watched chats are looked at by [`watched`].
 fn usable(cursors: &Cursors, agent: &Agent) -> bool {
     cursors.feed_epoch == agent.feed_epoch
-        && cursors.feeds.len() == agent.feeds.len()
+        && cursors.feeds.keys().filter(|name| !name.starts_with(CHAT)).count() == agent.feeds.len()
         && agent
             .feeds
             .iter()
             .all(|feed| cursors.feeds.get(&feed.name).is_some_and(|cursor| (feed.pruned..=feed.head).contains(cursor)))
 }
 
+/// How a chat's own log is called among feeds.
+const CHAT: &str = "chat:";
+
+/// The chats that a supervisor watched, each with its cursor and head. `None`: they cannot be read on from either, or are no
+/// matter of this session's.
+async fn watched(
+    door: &Door,
+    cursors: &Cursors,
+    scopes: TokenScopes,
+) -> Result<Option<Vec<(ChatId, i64, i64)>>, StoreError> {
+    let named = |(name, cursor): (&String, &i64)| {
+        let chat = ChatId(name.strip_prefix(CHAT)?.parse().ok()?);
+        (chat_feed(chat) == *name).then_some((chat, *cursor))
+    };
+    let chats = cursors.feeds.iter().filter(|(name, _)| name.starts_with(CHAT));
+    let chats: Option<Vec<(ChatId, i64)>> = chats.map(named).collect();
+    let allowed = |chats: &Vec<_>| chats.is_empty() || scopes.has_any(rules::WATCH.allow) && chats.len() <= WATCHED;
+    let Some(chats) = chats.filter(allowed) else { return Ok(None) };
+    if chats.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let ids: Vec<ChatId> = chats.iter().map(|(chat, _)| *chat).collect();
+    let heads = door.database.log_heads(&ids).await?;
+    let with_head = |(chat, cursor): (ChatId, i64)| {
+        let head = *heads.get(&chat)?;
+        (0..=head).contains(&cursor).then_some((chat, cursor, head))
+    };
+    Ok(chats.into_iter().map(with_head).collect())
+}
+
 fn readings(agent: &Agent, cursor: impl Fn(&str, i64) -> Option<i64>) -> Vec<Reading> {
     let reading = |feed: &switchboard_common::store::AgentFeed| Reading {
-        feed: feed.id,
+        source: Source::Feed(feed.id),
         name: Arc::from(feed.name.as_str()),
         cursor: cursor(&feed.name, feed.head).unwrap_or(feed.head),
     };
@@ -136,7 +180,7 @@ pub(super) struct Hello<'a> {
     server: &'a str,
     version: &'static str,
     feed_epoch: i64,
-    feeds: BTreeMap<&'a str, FeedJson>,
+    feeds: BTreeMap<String, FeedJson>,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -157,7 +201,7 @@ struct FeedJson {
 impl<'a> Hello<'a> {
     fn of(door: &'a Door, session: Uuid, agent: &'a Agent, scopes: TokenScopes, recovered: bool) -> Self {
         let feed = |feed: &'a switchboard_common::store::AgentFeed| {
-            (feed.name.as_str(), FeedJson { head: feed.head, recovered })
+            (feed.name.clone(), FeedJson { head: feed.head, recovered })
         };
         Self {
             session: session.to_string(),

@@ -8,9 +8,9 @@ use axum::extract::ws::Utf8Bytes;
 use chrono::Utc;
 use switchboard_common::access::KeyMark;
 use switchboard_common::faults::{Sabotage, sabotaged};
-use switchboard_common::model::{AgentId, FeedId, TokenScopes};
+use switchboard_common::model::{AgentId, ChatId, FeedId, TokenScopes};
 use switchboard_common::service::metrics;
-use switchboard_common::store::FeedEntry;
+use switchboard_common::store::{ChatView, Entry};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -29,17 +29,57 @@ pub(crate) struct Joining {
     pub(crate) scopes: TokenScopes,
     /// Of the key that its token was signed by.
     pub(crate) key: KeyMark,
-    /// What it reads: feed, name, cursor.
+    /// What it reads: source, name, cursor.
     pub(crate) feeds: Vec<Reading>,
     pub(crate) outlet: Outlet,
 }
 
-/// How far a session has read one feed.
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Source {
+    /// An agent's or a queue's feed.
+    Feed(FeedId),
+    /// A chat's own log, for a supervisor who watches it.
+    Chat(ChatId),
+}
+
+impl Source {
+    fn feed(self) -> Option<FeedId> {
+        match self {
+            Self::Feed(feed) => Some(feed),
+            Self::Chat(_) => None,
+        }
+    }
+}
+
+/// An entry, with its number in what is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) source: Source,
+    pub(crate) seq: i64,
+    pub(crate) entry: Entry,
+    /// The chat that it moves.
+    pub(crate) chat: Option<Box<ChatView>>,
+}
+
+/// How far a session has read one source.
 #[derive(Clone)]
 pub(crate) struct Reading {
-    pub(crate) feed: FeedId,
+    pub(crate) source: Source,
     pub(crate) name: Arc<str>,
     pub(crate) cursor: i64,
+}
+
+impl Reading {
+    /// A chat's own log.
+    pub(crate) fn chat(chat: ChatId, cursor: i64) -> Self {
+        Self { source: Source::Chat(chat), name: chat_feed(chat).into(), cursor }
+    }
+}
+
+/// The name by which frames and cursors call a chat's own log.
+pub(crate) fn chat_feed(chat: ChatId) -> String {
+    format!("chat:{chat}")
 }
 
 /// A live session, for those who check on them.
@@ -58,6 +98,9 @@ pub(crate) enum Command {
     Join(Box<Joining>, oneshot::Sender<bool>),
     Leave(Uuid),
     Kick(Uuid, CloseCode),
+    /// The session reads this, too.
+    Watch(Uuid, Reading),
+    Unwatch(Uuid, ChatId),
     /// For the readers of a feed who have room for it.
     Whisper(FeedId, Utf8Bytes),
     List(oneshot::Sender<Vec<Live>>),
@@ -94,6 +137,16 @@ impl Hub {
         let _ = self.commands.send(Command::Kick(session, code)).await;
     }
 
+    /// From now on entries of the chat's own log after the cursor come through the session's outlet, too.
+    pub(crate) async fn watch(&self, session: Uuid, reading: Reading) {
+        let _ = self.commands.send(Command::Watch(session, reading)).await;
+    }
+
+    /// No more.
+    pub(crate) async fn unwatch(&self, session: Uuid, chat: ChatId) {
+        let _ = self.commands.send(Command::Unwatch(session, chat)).await;
+    }
+
     /// Tells the readers of a feed in passing.
     pub(crate) async fn whisper(&self, feed: FeedId, frame: Utf8Bytes) {
         let _ = self.commands.send(Command::Whisper(feed, frame)).await;
@@ -113,7 +166,7 @@ impl Hub {
 #[derive(Default)]
 pub(crate) struct Sessions {
     all: HashMap<Uuid, Session>,
-    by_feed: HashMap<FeedId, Vec<Uuid>>,
+    by_source: HashMap<Source, Vec<Uuid>>,
 }
 
 struct Session {
@@ -154,8 +207,17 @@ impl Sessions {
                 }
                 false
             }
+            Command::Watch(session, reading) => self.watch(session, reading),
+            Command::Unwatch(session, chat) => {
+                let source = Source::Chat(chat);
+                if let Some(state) = self.all.get_mut(&session) {
+                    state.readings.retain(|reading| reading.source != source);
+                    self.forget(session, source);
+                }
+                false
+            }
             Command::Whisper(feed, frame) => {
-                let readers = self.by_feed.get(&feed).map(Vec::as_slice).unwrap_or_default();
+                let readers = self.by_source.get(&Source::Feed(feed)).map(Vec::as_slice).unwrap_or_default();
                 for session in readers.iter().filter_map(|reader| self.all.get(reader)) {
                     let _ = session.outlet.push(frame.clone());
                 }
@@ -167,7 +229,7 @@ impl Sessions {
                     agent: state.agent,
                     scopes: state.scopes,
                     key: state.key,
-                    feeds: state.readings.iter().map(|reading| reading.feed).collect(),
+                    feeds: state.readings.iter().filter_map(|reading| reading.source.feed()).collect(),
                 };
                 let _ = answer.send(self.all.iter().map(live).collect());
                 false
@@ -177,7 +239,7 @@ impl Sessions {
 
     fn join(&mut self, joining: Joining) {
         for reading in &joining.feeds {
-            self.by_feed.entry(reading.feed).or_default().push(joining.session);
+            self.by_source.entry(reading.source).or_default().push(joining.session);
         }
         let session = Session {
             agent: joining.agent,
@@ -195,14 +257,28 @@ impl Sessions {
     fn leave(&mut self, session: Uuid) {
         let Some(left) = self.all.remove(&session) else { return };
         for reading in left.readings {
-            if let Some(readers) = self.by_feed.get_mut(&reading.feed) {
-                readers.retain(|reader| *reader != session);
-                if readers.is_empty() {
-                    self.by_feed.remove(&reading.feed);
-                }
-            }
+            self.forget(session, reading.source);
         }
         self.count();
+    }
+
+    fn watch(&mut self, session: Uuid, reading: Reading) -> bool {
+        let Some(state) = self.all.get_mut(&session) else { return false };
+        if state.readings.iter().any(|known| known.source == reading.source) {
+            return false;
+        }
+        self.by_source.entry(reading.source).or_default().push(session);
+        state.readings.push(reading);
+        true
+    }
+
+    fn forget(&mut self, session: Uuid, source: Source) {
+        if let Some(readers) = self.by_source.get_mut(&source) {
+            readers.retain(|reader| *reader != session);
+            if readers.is_empty() {
+                self.by_source.remove(&source);
+            }
+        }
     }
 
     fn count(&self) {
@@ -210,7 +286,7 @@ impl Sessions {
     }
 
     /// What to read: for every feed the lowest cursor of the sessions that have room.
-    pub(crate) fn wanted(&mut self) -> BTreeMap<FeedId, i64> {
+    pub(crate) fn wanted(&mut self) -> BTreeMap<Source, i64> {
         let mut wanted = BTreeMap::new();
         for session in self.all.values_mut() {
             session.full = !session.outlet.has_room();
@@ -218,7 +294,7 @@ impl Sessions {
                 continue;
             }
             for reading in &session.readings {
-                let lowest = wanted.entry(reading.feed).or_insert(reading.cursor);
+                let lowest = wanted.entry(reading.source).or_insert(reading.cursor);
                 *lowest = reading.cursor.min(*lowest);
             }
         }
@@ -226,17 +302,17 @@ impl Sessions {
     }
 
     /// Hands entries to the sessions whose next they are. `asked` is what [`wanted`](Self::wanted) had said.
-    pub(crate) fn deliver(&mut self, asked: &BTreeMap<FeedId, i64>, lines: &[FeedEntry], whole: bool) {
+    pub(crate) fn deliver(&mut self, asked: &BTreeMap<Source, i64>, lines: &[Line], whole: bool) {
         let mut gone = Vec::new();
         for line in lines {
-            let readers = self.by_feed.get(&line.feed).map(Vec::as_slice).unwrap_or_default();
+            let readers = self.by_source.get(&line.source).map(Vec::as_slice).unwrap_or_default();
             let mut made: Option<Utf8Bytes> = None;
             for id in readers {
                 let Some(session) = self.all.get_mut(id) else { continue };
-                let Some(reading) = session.readings.iter_mut().find(|reading| reading.feed == line.feed) else {
+                let Some(reading) = session.readings.iter_mut().find(|reading| reading.source == line.source) else {
                     continue;
                 };
-                let asked_for = asked.get(&line.feed).is_some_and(|lowest| reading.cursor >= *lowest);
+                let asked_for = asked.get(&line.source).is_some_and(|lowest| reading.cursor >= *lowest);
                 if session.full || !asked_for || line.seq <= reading.cursor {
                     continue;
                 }

@@ -1,16 +1,19 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::Utc;
-use switchboard_common::model::ChatId;
 use switchboard_common::store::{Author, Entry, EntryBody};
 
 use super::super::outlet::{Inlet, Next, outlet};
 use super::*;
 use crate::wakes::Wakes;
 
-const FEED: FeedId = FeedId(1);
+const FEED: Source = Source::Feed(FeedId(1));
 
-fn line(seq: i64) -> FeedEntry {
+fn line(seq: i64) -> Line {
+    line_of(FEED, seq)
+}
+
+fn line_of(source: Source, seq: i64) -> Line {
     let entry = Entry {
         chat: ChatId(17),
         account: "support".to_owned(),
@@ -19,13 +22,13 @@ fn line(seq: i64) -> FeedEntry {
         author: Author::System,
         body: EntryBody::Membership { left: true },
     };
-    FeedEntry { feed: FEED, seq, entry, chat: None }
+    Line { source, seq, entry, chat: None }
 }
 
 fn join(sessions: &mut Sessions, agent: i32, cursor: i64, most_bytes: usize) -> (Uuid, Inlet, bool) {
     let (outlet, inlet) = outlet(most_bytes, Arc::new(Wakes::default()));
     let session = Uuid::now_v7();
-    let feeds = vec![Reading { feed: FEED, name: Arc::from("queue:1"), cursor }];
+    let feeds = vec![Reading { source: FEED, name: Arc::from("queue:1"), cursor }];
     let (answer, mut answered) = oneshot::channel();
     sessions.apply(
         Command::Join(
@@ -124,5 +127,45 @@ async fn a_session_that_is_gone_is_forgotten() {
     drop(inlet);
     let asked = sessions.wanted();
     sessions.deliver(&asked, &[line(1)], true);
-    assert!(sessions.wanted().is_empty() && sessions.all.is_empty() && sessions.by_feed.is_empty());
+    assert!(sessions.wanted().is_empty() && sessions.all.is_empty() && sessions.by_source.is_empty());
+}
+
+#[tokio::test]
+async fn a_watched_chat_comes_beside_the_feeds_until_it_is_not() {
+    let mut sessions = Sessions::default();
+    let (session, mut watching, _) = join(&mut sessions, 1, 5, 10_000);
+    let (_, mut other, _) = join(&mut sessions, 2, 5, 10_000);
+    let chat = Source::Chat(ChatId(17));
+    assert!(sessions.apply(Command::Watch(session, Reading::chat(ChatId(17), 8)), 2), "there may be something to read");
+    assert!(!sessions.apply(Command::Watch(session, Reading::chat(ChatId(17), 2)), 2), "it is read already");
+    assert!(!sessions.apply(Command::Watch(Uuid::now_v7(), Reading::chat(ChatId(17), 2)), 2), "nobody");
+    let asked = sessions.wanted();
+    assert_eq!(asked, BTreeMap::from([(FEED, 5), (chat, 8)]));
+    sessions.deliver(&asked, &[line(6), line_of(chat, 9)], true);
+    assert_eq!(drain(&mut watching).await, (vec![6, 9], None));
+    assert_eq!(drain(&mut other).await, (vec![6], None));
+    let (list, mut listed) = oneshot::channel();
+    sessions.apply(Command::List(list), 2);
+    assert!(listed.try_recv().unwrap().iter().all(|live| live.feeds == [FeedId(1)]), "who may read a chat is no matter of feeds");
+    sessions.apply(Command::Unwatch(session, ChatId(17)), 2);
+    sessions.apply(Command::Unwatch(session, ChatId(17)), 2);
+    assert_eq!(sessions.wanted(), BTreeMap::from([(FEED, 6)]));
+    assert_eq!(sessions.by_source.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_said_in_passing_goes_to_the_readers_of_the_feed_with_room() {
+    let mut sessions = Sessions::default();
+    let (_, mut full, _) = join(&mut sessions, 1, 0, 1);
+    let (_, mut quick, _) = join(&mut sessions, 2, 0, 10_000);
+    let say = |sessions: &mut Sessions, feed: i32, seq: i64| {
+        let frame = format!("{{\"seq\":{seq}}}");
+        sessions.apply(Command::Whisper(FeedId(feed), frame.into()), 2)
+    };
+    for seq in [1, 2] {
+        assert!(!say(&mut sessions, 1, seq));
+    }
+    say(&mut sessions, 2, 3);
+    assert_eq!(drain(&mut quick).await, (vec![1, 2], None));
+    assert_eq!(drain(&mut full).await, (vec![1], None), "the second is lost to it");
 }

@@ -82,6 +82,12 @@ pub(super) enum Request {
         before: Option<i64>,
         limit: Option<i64>,
     },
+    Watch {
+        chat: Id,
+    },
+    Unwatch {
+        chat: Id,
+    },
     Cancel {
         chat: Id,
         seq: i64,
@@ -120,6 +126,8 @@ impl Request {
             Self::Send { .. } => &rules::SEND,
             Self::Waiting { .. } => &rules::WAITING,
             Self::History { .. } => &rules::HISTORY,
+            Self::Watch { .. } => &rules::WATCH,
+            Self::Unwatch { .. } => &rules::UNWATCH,
             Self::Cancel { .. } => &rules::CANCEL,
             Self::Resend { .. } => &rules::RESEND,
             Self::MarkSent { .. } => &rules::MARK_SENT,
@@ -231,6 +239,7 @@ pub(super) enum Code {
     Unsupported,
     TooLarge,
     TooLate,
+    TooMany,
     TooFast,
     Unavailable,
 }
@@ -254,6 +263,7 @@ impl Code {
             Self::Unsupported => "unsupported",
             Self::TooLarge => "too_large",
             Self::TooLate => "too_late",
+            Self::TooMany => "too_many",
             Self::TooFast => "too_fast",
             Self::Unavailable => "unavailable",
         }

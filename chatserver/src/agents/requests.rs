@@ -12,8 +12,9 @@ use switchboard_common::store::{
 
 use super::Door;
 use super::frames::history;
+use super::hub::{Reading, chat_feed};
 use super::protocol::{Code, Failure, LaneWord, Request};
-use super::snapshot::SnapshotJson;
+use super::snapshot::{ChatJson, SnapshotJson};
 use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.
@@ -97,12 +98,19 @@ fn lane_of(scopes: TokenScopes, word: Option<LaneWord>) -> Result<Lane, Failure>
     }
 }
 
+/// What the session does once the answer is written, so that nothing comes before it.
+pub(super) enum Then {
+    Watch(Reading),
+    Unwatch(ChatId),
+}
+
 /// Carries out a request of `agent`, when `caller` may ask for it. Every change is one transaction; when the answer is lost, asking again is harmless.
 pub(super) async fn handle(
     door: &Door,
     agent: &Agent,
     caller: &Caller,
     request: Request,
+    then: &mut Option<Then>,
 ) -> Result<Box<RawValue>, Trouble> {
     let (database, scopes) = (&door.database, caller.identity.scopes);
     let rule = request.rule();
@@ -184,6 +192,16 @@ pub(super) async fn handle(
             let page =
                 database.history(caller.viewer(), ChatId(chat.0), before, limit).await?.ok_or(Refusal::NotFound)?;
             Ok(history(chat.0, &page))
+        }
+        Request::Watch { chat } => {
+            let chat = ChatId(chat.0);
+            let view = database.chat_view(caller.viewer(), chat).await?.ok_or(Refusal::NotFound)?;
+            *then = Some(Then::Watch(Reading::chat(chat, view.last_seq)));
+            raw(&Watched { feed: chat_feed(chat), head: view.last_seq, chat: ChatJson::of(&view) })
+        }
+        Request::Unwatch { chat } => {
+            *then = Some(Then::Unwatch(ChatId(chat.0)));
+            raw(&Nothing {})
         }
         Request::Cancel { chat, seq } => {
             let cancelled = decide(door, agent, chat.0, seq, Decision::Cancel).await?;
@@ -291,6 +309,13 @@ pub(super) struct Nothing {}
 pub(super) struct ChatSeq {
     chat: String,
     seq: i64,
+}
+
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Watched<'a> {
+    feed: String,
+    head: i64,
+    chat: ChatJson<'a>,
 }
 
 #[derive(JsonSchema, Serialize)]

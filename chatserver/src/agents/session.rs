@@ -1,6 +1,6 @@
 //! One agent's socket: hello, then requests one at a time and in order, while frames flow.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,16 +10,18 @@ use chrono::Utc;
 use secrecy::SecretString;
 use switchboard_common::access::Caller;
 use switchboard_common::faults::{armed, point};
+use switchboard_common::model::ChatId;
 use switchboard_common::service::metrics;
 use switchboard_common::store::Agent;
 use uuid::Uuid;
 
 use super::Door;
 use super::hello::{self, Farewell, Welcome, greet};
+use super::hub::Source;
 use super::outlet::{Inlet, Next};
 use super::pace::Pace;
 use super::protocol::{CloseCode, Code, Failure, Request, RequestId, answer, read};
-use super::requests::{Trouble, handle};
+use super::requests::{Then, Trouble, handle};
 use super::socket::{End, Received, Socket};
 
 /// Requests that may wait for the one under way; then the socket is not read.
@@ -27,6 +29,9 @@ const WAITING: usize = 64;
 
 /// Bytes of frames after which a write takes no more of them.
 pub(super) const WRITTEN_AT_ONCE: usize = 8 << 10;
+
+/// Chats that one session may watch at once.
+pub(super) const WATCHED: usize = 20;
 
 /// How long the request under way may take to be answered once the shutdown has begun.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
@@ -93,7 +98,7 @@ async fn refuse<T>(socket: &mut Socket, id: Option<RequestId>, failure: Failure)
     Err(End::Close(CloseCode::BadRequest))
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<String, End>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Result<(String, Option<Then>), End>> + Send>>;
 
 struct Session {
     door: Arc<Door>,
@@ -105,6 +110,7 @@ struct Session {
     /// Requests in order, each with its answer when that is known already.
     waiting: VecDeque<Result<(RequestId, Request), String>>,
     answering: Option<Answering>,
+    watched: BTreeSet<ChatId>,
     next_ping: Instant,
     unanswered_pings: u32,
 }
@@ -121,6 +127,7 @@ impl Session {
             pace: Pace::new(&limits),
             waiting: VecDeque::new(),
             answering: None,
+            watched: welcome.watched,
             next_ping: Instant::now() + limits.ping_every,
             unanswered_pings: 0,
         }
@@ -148,7 +155,10 @@ impl Session {
             () = door.shutdown.wait() => Err(self.last_answer(socket).await),
             answer = under_way(&mut self.answering) => {
                 self.answering = None;
-                socket.write(Message::text(answer?)).await
+                let (answer, then) = answer?;
+                socket.write(Message::text(answer)).await?;
+                self.follow(then).await;
+                Ok(())
             }
             next = self.inlet.next() => match next {
                 Next::Write(frame) => {
@@ -192,12 +202,34 @@ impl Session {
         });
     }
 
+    async fn follow(&mut self, then: Option<Then>) {
+        match then {
+            Some(Then::Watch(reading)) => {
+                if let Source::Chat(chat) = reading.source {
+                    self.watched.insert(chat);
+                }
+                self.door.hub.watch(self.session, reading).await;
+            }
+            Some(Then::Unwatch(chat)) => {
+                self.watched.remove(&chat);
+                self.door.hub.unwatch(self.session, chat).await;
+            }
+            None => {}
+        }
+    }
+
     /// The request runs beside the frames; the next one begins when it is answered.
     fn begin_request(&self, id: RequestId, request: Request) -> Answering {
         let (door, agent, caller, session) = (self.door.clone(), self.agent.clone(), self.caller.clone(), self.session);
+        let one_more = |chat: ChatId| self.watched.len() >= WATCHED && !self.watched.contains(&chat);
+        let too_many = matches!(&request, Request::Watch { chat } if one_more(ChatId(chat.0)));
         Box::pin(async move {
             let name = request.rule().name;
-            let result = handle(&door, &agent, &caller, request).await;
+            let mut then = None;
+            let result = match too_many {
+                true => Err(Failure::new(Code::TooMany, "at most 20 chats are watched: unwatch one first").into()),
+                false => handle(&door, &agent, &caller, request, &mut then).await,
+            };
             let outcome = match &result {
                 Ok(_) => "ok",
                 Err(Trouble::Failure(failure)) => failure.code.as_str(),
@@ -205,8 +237,8 @@ impl Session {
             };
             ::metrics::counter!(metrics::WS_REQUESTS, "type" => name, "outcome" => outcome).increment(1);
             match result {
-                Ok(result) => Ok(answer(Some(&id), Ok(result))),
-                Err(Trouble::Failure(failure)) => Ok(answer::<()>(Some(&id), Err(failure))),
+                Ok(result) => Ok((answer(Some(&id), Ok(result)), then)),
+                Err(Trouble::Failure(failure)) => Ok((answer::<()>(Some(&id), Err(failure)), None)),
                 Err(Trouble::Internal) => {
                     tracing::error!(session.id = %session, request = name, "the session ends by an internal error");
                     Err(End::Close(CloseCode::Internal))
@@ -239,7 +271,7 @@ impl Session {
     /// The chatserver stops: what is under way is still answered.
     async fn last_answer(&mut self, socket: &mut Socket) -> End {
         if let Some(answering) = self.answering.take()
-            && let Ok(Ok(answer)) = tokio::time::timeout(LAST_ANSWER, answering).await
+            && let Ok(Ok((answer, _))) = tokio::time::timeout(LAST_ANSWER, answering).await
         {
             socket.write_last(Message::text(answer)).await;
         }
@@ -247,7 +279,7 @@ impl Session {
     }
 }
 
-async fn under_way(answering: &mut Option<Answering>) -> Result<String, End> {
+async fn under_way(answering: &mut Option<Answering>) -> Result<(String, Option<Then>), End> {
     match answering {
         Some(answering) => answering.await,
         None => std::future::pending().await,

@@ -185,6 +185,11 @@ impl Client {
                     *cursor += 1;
                     assert_eq!(frame["seq"], *cursor, "no gap, nothing twice");
                 }
+                "ok" if asked.as_ref().is_some_and(|asked| asked["type"] == "watch") => {
+                    let watched = &frame["result"];
+                    let feed = watched["feed"].as_str().unwrap().to_owned();
+                    self.cursors.entry(feed).or_insert(watched["head"].as_i64().unwrap());
+                }
                 "resync" => {
                     let feeds = frame["feeds"].as_object().unwrap();
                     self.cursors = feeds.iter().map(|(feed, seq)| (feed.clone(), seq.as_i64().unwrap())).collect();

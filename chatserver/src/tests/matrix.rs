@@ -19,6 +19,8 @@ fn sample(frame: &str) -> (Value, &'static str) {
         "open" => (about(frame, json!({})), "not_found"),
         "transfer" => (about(frame, json!({"agent": "bob"})), "not_found"),
         "send" => (about(frame, json!({"client_key": "k", "text": "x", "lane": "bot"})), "not_found"),
+        "watch" => (about(frame, json!({})), "not_found"),
+        "unwatch" => (about(frame, json!({})), "ok"),
         "cancel" | "resend" | "read" => (about(frame, json!({"seq": 1})), "not_found"),
         "mark_sent" | "drop" => (about(frame, json!({"seq": 1, "part": 0})), "not_found"),
         other => panic!("a frame without a sample: {other}"),

@@ -17,6 +17,7 @@ mod requests;
 mod resume;
 mod rotation;
 mod waiting;
+mod watching;
 mod wire;
 
 use std::net::SocketAddr;

@@ -2,14 +2,14 @@
 
 mod standby;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::entries::{ENTRY_COLUMNS, ENTRY_JOINS, Entry, entry};
 use super::views::{ChatView, moved};
 use super::{Connection, Database, StoreError};
-use crate::model::FeedId;
+use crate::model::{ChatId, FeedId};
 
 /// How many entries of one feed a single read returns; whoever is further behind reads again.
 pub const FEED_PAGE: usize = 100;
@@ -40,6 +40,20 @@ static READ: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+// A chat's own log, by the chat's own numbers: whoever writes in it holds its row, so there is no gap either.
+static READ_LOGS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {ENTRY_COLUMNS}
+           FROM unnest($1::bigint[], $2::bigint[]) u(k, s) JOIN chat c ON c.id = u.k AND c.last_seq > u.s
+          CROSS JOIN LATERAL (SELECT * FROM history x WHERE x.account_id = c.account_id AND x.chat_id = c.id AND x.seq > u.s
+                               ORDER BY x.seq LIMIT {FEED_PAGE}) h
+           {ENTRY_JOINS}
+          ORDER BY h.chat_id, h.seq"
+    )
+});
+
+const HEADS: &str = "SELECT id, last_seq FROM chat WHERE id = ANY ($1::bigint[])";
+
 // Only a prefix is cut, so that what is kept has no hole. The feed's row is hot: it is locked last and shortly.
 const PRUNE: &str = "
 WITH old AS MATERIALIZED (
@@ -58,7 +72,7 @@ SELECT f.id FROM feed f
 /// For tests that read them.
 #[cfg(any(test, feature = "testkit"))]
 pub(super) fn hot() -> Vec<&'static str> {
-    vec![&READ, PRUNE]
+    vec![&READ, &READ_LOGS, HEADS, PRUNE]
 }
 
 /// Puts the chats beside the entries that move them. Few do, so this is a question of its own.
@@ -95,6 +109,33 @@ impl Database {
             with_chats(&connection, &mut lines).await?;
             connection.done();
             Ok(lines)
+        })
+        .await
+    }
+
+    /// Entries of chats' own logs after these numbers, at most [`FEED_PAGE`] of each chat, by chat and number.
+    pub async fn read_logs(&self, cursors: &[(ChatId, i64)]) -> Result<Vec<Entry>, StoreError> {
+        self.within(async {
+            let chats: Vec<i64> = cursors.iter().map(|(chat, _)| chat.0).collect();
+            let seqs: Vec<i64> = cursors.iter().map(|(_, seq)| *seq).collect();
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(&READ_LOGS).await?;
+            let rows = connection.query(&statement, &[&chats, &seqs]).await?;
+            connection.done();
+            Ok(rows.iter().map(entry).collect())
+        })
+        .await
+    }
+
+    /// How far the logs of these chats go; of a chat that is not there, nothing.
+    pub async fn log_heads(&self, chats: &[ChatId]) -> Result<HashMap<ChatId, i64>, StoreError> {
+        self.within(async {
+            let chats: Vec<i64> = chats.iter().map(|chat| chat.0).collect();
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(HEADS).await?;
+            let rows = connection.query(&statement, &[&chats]).await?;
+            connection.done();
+            Ok(rows.iter().map(|row| (ChatId(row.get("id")), row.get("last_seq"))).collect())
         })
         .await
     }

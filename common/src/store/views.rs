@@ -59,7 +59,7 @@ pub struct ChatView {
     pub title: Option<String>,
     /// The customer, with name and phone; none in a group.
     pub customer: Option<(i64, Option<String>, Option<String>)>,
-    /// Waiting or taken.
+    /// Waiting or taken; closed only where one chat is asked for.
     pub state: ChatState,
     /// The name of the agent who has it.
     pub agent: Option<String>,
@@ -112,6 +112,10 @@ static CHATS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+static CHAT: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {CHAT_COLUMNS}, {ENTRY_COLUMNS} FROM chat c {CHAT_JOINS} {ENTRY_JOINS} WHERE c.id = $1 AND chat_visible(c, $2)")
+});
+
 // Chats as the readers of a feed see them: those of an agent who has the chat, or of its queue. Who read of a chat and may
 // not see it any more gets no row.
 static MOVED: LazyLock<String> = LazyLock::new(|| {
@@ -126,7 +130,7 @@ static MOVED: LazyLock<String> = LazyLock::new(|| {
 /// For the test that reads the plans.
 #[cfg(test)]
 pub(super) fn hot() -> Vec<&'static str> {
-    vec![VISIBLE, &HISTORY, DELIVERY, &CHATS, &MOVED]
+    vec![VISIBLE, &HISTORY, DELIVERY, &CHATS, &CHAT, &MOVED]
 }
 
 impl Database {
@@ -156,6 +160,19 @@ impl Database {
             let rows = connection.query(&delivery, &[&chat.0, &seqs]).await?;
             connection.done();
             Ok(Some(HistoryPage { entries, delivery: rows.iter().map(part).collect::<Result<_, _>>()? }))
+        })
+        .await
+    }
+
+    /// A chat as in a snapshot, in whatever state. `None`: no such chat, or not the viewer's to see; without a viewer every
+    /// chat is seen.
+    pub async fn chat_view(&self, viewer: Option<AgentId>, chat: ChatId) -> Result<Option<ChatView>, StoreError> {
+        self.within(async {
+            let connection = self.connection().await?;
+            let statement = connection.prepare_cached(&CHAT).await?;
+            let row = connection.query_opt(&statement, &[&chat.0, &viewer.map(|agent| agent.0)]).await?;
+            connection.done();
+            row.as_ref().map(view).transpose()
         })
         .await
     }

@@ -17,6 +17,24 @@ async fn a_page_is_bounded_and_a_feed_without_news_is_not_entered() {
 }
 
 #[tokio::test]
+async fn a_chat_s_own_log_is_read_like_a_feed() {
+    let f = Fixture::new(1).await;
+    f.store((0..FEED_PAGE + 20).map(|n| message("c1", n, "x")).chain([message("c2", 1, "y")]).collect()).await;
+    drain(&f.database).await;
+    let (long, short) = (f.chat("c1").await, f.chat("c2").await);
+    let heads = f.database.log_heads(&[long, short, ChatId(99)]).await.unwrap();
+    assert_eq!((heads.len(), heads[&long], heads[&short]), (2, 121, 2));
+    let page = f.database.read_logs(&[(long, 10), (short, 1), (ChatId(99), 0)]).await.unwrap();
+    let seqs = |chat| page.iter().filter(|entry| entry.chat == chat).map(|entry| entry.seq).collect::<Vec<_>>();
+    assert_eq!((seqs(long), seqs(short)), ((11..=110).collect(), vec![2]));
+    assert!(f.database.read_logs(&[(long, 121), (short, 2)]).await.unwrap().is_empty());
+    let view = f.database.chat_view(None, short).await.unwrap().unwrap();
+    assert_eq!((view.last_seq, view.queue.as_deref()), (2, Some("support")));
+    assert!(f.database.chat_view(None, ChatId(99)).await.unwrap().is_none());
+    f.finish().await;
+}
+
+#[tokio::test]
 async fn only_old_entries_are_pruned_and_the_mark_moves_with_them() {
     let f = Fixture::new(1).await;
     let day = Duration::from_secs(86_400);
