@@ -56,18 +56,20 @@ GRANT SELECT, UPDATE ON feed TO switchboard_chatserver;
 GRANT SELECT, INSERT, DELETE ON feed_entry, whisper TO switchboard_chatserver;
 GRANT SELECT, INSERT, UPDATE, DELETE ON agent_session TO switchboard_chatserver;
 GRANT SELECT, DELETE ON pending TO switchboard_chatserver;
-GRANT SELECT ON attempt, exchange, account_lease TO switchboard_chatserver;
+GRANT SELECT ON attempt, exchange, account_lease, canned_reply TO switchboard_chatserver;
 
 -- The loader only reads; the bytes of files are not its business.
 GRANT SELECT ON chat, customer, interaction, history, chat_day, outbox, file, file_use, audit, account_lease
   TO switchboard_loader;
 
--- Operators: accounts, agents, queues, and decisions about parts and updates. They delete nothing but who serves what.
+-- Operators: accounts, agents, queues, canned replies, and decisions about parts and updates. They delete nothing but canned
+-- replies and who serves what.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO switchboard_operator;
 GRANT INSERT ON account, account_lease, agent, agent_queue, queue, feed, audit TO switchboard_operator;
 GRANT UPDATE ON account, account_lease, agent, feed, chat, outbox, quarantine TO switchboard_operator;
 GRANT UPDATE (raised_on) ON fleet TO switchboard_operator;
 GRANT DELETE ON agent_queue TO switchboard_operator;
+GRANT INSERT, UPDATE, DELETE ON canned_reply TO switchboard_operator;
 -- A doctor's question is counted by the next connector's limits.
 GRANT INSERT, UPDATE ON exchange TO switchboard_operator;
 GRANT INSERT ON history, feed_entry, inbox, pending, quarantine, file TO switchboard_operator;

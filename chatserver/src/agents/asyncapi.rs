@@ -9,6 +9,7 @@ use super::PROTOCOL;
 use super::frames::{EntryFrame, HistoryJson};
 use super::hello::Hello;
 use super::protocol::{CloseCode, Code, Request, RequestId};
+use super::replies::RepliesJson;
 use super::requests::{Cancelled, ChatSeq, Nothing, Opened, Read, Sent, Watched};
 use super::snapshot::SnapshotJson;
 use super::waiting::WaitingJson;
@@ -112,6 +113,7 @@ fn result(rule: &Rule, generator: &mut SchemaGenerator) -> Value {
         "history" => schema::<HistoryJson<'_>>(generator),
         "waiting" => schema::<WaitingJson>(generator),
         "take" | "close" | "release" | "transfer" => schema::<ChatSeq>(generator),
+        "replies" => schema::<RepliesJson>(generator),
         "watch" => schema::<Watched<'_>>(generator),
         "open" => schema::<Opened>(generator),
         "read" => schema::<Read>(generator),

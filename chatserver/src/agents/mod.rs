@@ -8,6 +8,7 @@ pub(crate) mod hub;
 mod outlet;
 mod pace;
 mod protocol;
+mod replies;
 mod requests;
 mod session;
 mod snapshot;

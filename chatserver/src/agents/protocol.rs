@@ -82,6 +82,10 @@ pub(super) enum Request {
         before: Option<i64>,
         limit: Option<i64>,
     },
+    Replies {
+        after: Option<Id>,
+        limit: Option<i64>,
+    },
     Watch {
         chat: Id,
     },
@@ -126,6 +130,7 @@ impl Request {
             Self::Send { .. } => &rules::SEND,
             Self::Waiting { .. } => &rules::WAITING,
             Self::History { .. } => &rules::HISTORY,
+            Self::Replies { .. } => &rules::REPLIES,
             Self::Watch { .. } => &rules::WATCH,
             Self::Unwatch { .. } => &rules::UNWATCH,
             Self::Cancel { .. } => &rules::CANCEL,

@@ -15,6 +15,7 @@ use super::frames::history;
 use super::hub::{Reading, chat_feed};
 use super::protocol::{Code, Failure, LaneWord, Request};
 use super::snapshot::{ChatJson, SnapshotJson};
+use super::replies::RepliesJson;
 use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.
@@ -31,6 +32,9 @@ const LONGEST_NAME: usize = 100;
 
 /// Entries on a page of history: at most, and when nothing is asked for.
 const PAGE: (i64, i64) = (200, 50);
+
+/// Canned replies on a page, at most and when nothing is asked for.
+const REPLIES: i64 = 100;
 
 /// What a request that did not succeed means for its session.
 pub(super) enum Trouble {
@@ -192,6 +196,15 @@ pub(super) async fn handle(
             let page =
                 database.history(caller.viewer(), ChatId(chat.0), before, limit).await?.ok_or(Refusal::NotFound)?;
             Ok(history(chat.0, &page))
+        }
+        Request::Replies { after, limit } => {
+            let limit = limit.unwrap_or(REPLIES);
+            if !(1..=REPLIES).contains(&limit) {
+                return Err(Failure::new(Code::BadRequest, "limit is from 1 to 100").into());
+            }
+            // Beyond every number there is nothing more.
+            let after = after.map_or(0, |after| i32::try_from(after.0).unwrap_or(i32::MAX));
+            raw(&RepliesJson::of(database.replies_of(agent.id, after, limit).await?, limit))
         }
         Request::Watch { chat } => {
             let chat = ChatId(chat.0);

@@ -71,6 +71,18 @@ export class Desk {
     return true;
   }
 
+  /** The canned replies of this agent, all pages of them; empty after showing why not. */
+  async replies() {
+    const replies = [];
+    for (let after; after !== null; ) {
+      const page = await this.#ask("replies", { after });
+      if (!page) return [];
+      replies.push(...page.replies);
+      after = page.next_after;
+    }
+    return replies;
+  }
+
   release(id) {
     this.#ask("release", { chat: id });
   }

@@ -66,6 +66,18 @@ function drawChats(list, chats) {
   reconcile($(list), rows);
 }
 
+/** Asked for anew each time it is opened: an operator may have changed them. */
+async function showReplies() {
+  const list = $("canned-list");
+  if (!list.hidden) return void (list.hidden = true);
+  const rows = (await desk.replies()).map((reply) => {
+    const make = () => el("li", {}, el("button", { type: "button", class: "quiet", "data-action": "say", "data-text": reply.text, title: reply.text }, reply.key));
+    return { key: reply.id, looks: reply, make };
+  });
+  reconcile(list, rows);
+  list.hidden = rows.length === 0;
+}
+
 function drawChat(chat) {
   const end = fromEnd();
   const mine = desk.isMine(chat);
@@ -289,6 +301,12 @@ const actions = {
   "attach-again": () => attach.again(desk.open.chat),
   "attach-remove": () => attach.remove(desk.open.chat),
   again: (button) => desk.again(button.dataset.key),
+  canned: showReplies,
+  say(button) {
+    $("text").value = [$("text").value, button.dataset.text].filter(Boolean).join(" ");
+    $("canned-list").hidden = true;
+    $("text").focus();
+  },
   edit(button) {
     const back = desk.takeBack(button.dataset.key);
     $("text").value = [back?.text, $("text").value].filter(Boolean).join("\n");

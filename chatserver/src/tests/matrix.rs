@@ -14,7 +14,7 @@ fn sample(frame: &str) -> (Value, &'static str) {
     };
     match frame {
         "hello" => (json!({"type": "hello"}), "bad_request"),
-        "ping" | "snapshot" => (json!({"type": frame}), "ok"),
+        "ping" | "snapshot" | "replies" => (json!({"type": frame}), "ok"),
         "take" | "close" | "release" | "history" | "waiting" => (about(frame, json!({})), "not_found"),
         "open" => (about(frame, json!({})), "not_found"),
         "transfer" => (about(frame, json!({"agent": "bob"})), "not_found"),

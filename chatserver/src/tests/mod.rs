@@ -13,6 +13,7 @@ mod moves;
 mod opens;
 mod outage;
 mod reading;
+mod replies;
 mod requests;
 mod resume;
 mod rotation;

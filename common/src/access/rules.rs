@@ -62,6 +62,7 @@ rules! {
     OPEN = Frame "open" [Agent Bot];
     READ = Frame "read" [Agent Bot];
     SEND = Frame "send" [Agent Bot];
+    REPLIES = Frame "replies" [Agent Bot Supervisor];
     WATCH = Frame "watch" [Supervisor];
     UNWATCH = Frame "unwatch" [Supervisor];
     CANCEL = Frame "cancel" [Agent Bot];

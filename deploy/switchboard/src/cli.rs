@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use switchboard_common::model::TokenScope;
 
 pub use crate::cli_decisions::{InboxCommand, OutboxCommand, PartArgs};
+pub use crate::cli_replies::ReplyCommand;
 use crate::commands::loader::LoaderArgs;
 use crate::descriptions::DescribeArgs;
 
@@ -45,6 +46,9 @@ pub enum Command {
     /// Agents, our people who answer.
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Canned replies: words that agents send often, under a short name.
+    #[command(subcommand)]
+    Reply(ReplyCommand),
     /// Who is active where, what waits, how fast it goes, and what went wrong last.
     Fleet {
         /// Look again every second.

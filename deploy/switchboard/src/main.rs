@@ -2,6 +2,7 @@
 
 mod cli;
 mod cli_decisions;
+mod cli_replies;
 mod commands;
 mod descriptions;
 mod notify;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, bob, chat, entry, picture, said, system};
+use crate::fake::SOON;
 use crate::{gone, no_complaints, shows, there};
 
 fn anna() -> Value {
@@ -127,5 +128,30 @@ async fn a_chat_is_opened_from_our_side_and_again() {
     assert_eq!((&asked["chat"], &asked["account"]), (&json!("40"), &Value::Null));
     socket.error(&asked, "already_taken", "agent anna took this chat", false).await;
     shows(&page, "#alert-text", "agent anna took this chat").await;
+    no_complaints(&page);
+}
+
+#[tokio::test]
+async fn a_canned_reply_is_put_into_the_answer() {
+    let mut fake = Fake::start().await;
+    let first = said("18", 1, "Olga P.", "one");
+    let (_browser, page, mut socket) =
+        fake.desk(600, json!([chat("18", "Olga P.", Some("bob"), 1, 0, first.clone())])).await;
+    page.click("#chats [data-chat='18'] [data-action=select]").await.unwrap();
+    socket.history("18", json!([first]), Value::Null).await;
+    there(&page, "#log [data-seq='1']").await;
+    page.click("#canned").await.unwrap();
+    let reply = |id: &str, key: &str, text: &str| json!({"id": id, "queue": null, "key": key, "text": text});
+    let asked = socket.asked("replies").await;
+    socket.ok(&asked, json!({"replies": [reply("1", "hi", "Hello!")], "next_after": "1"})).await;
+    let asked = socket.asked("replies").await;
+    assert_eq!(asked["after"], "1");
+    let hostile = "<img src=x onerror=\"window.hacked = 1\">";
+    socket.ok(&asked, json!({"replies": [reply("2", hostile, "Good bye!")], "next_after": null})).await;
+    shows(&page, "#canned-list", hostile).await;
+    picture(&page, "replies-600.png").await;
+    page.click("#canned-list li:last-child [data-action=say]").await.unwrap();
+    page.wait_for("document.querySelector('#text').value === 'Good bye!'", SOON).await.unwrap();
+    there(&page, "#canned-list[hidden]").await;
     no_complaints(&page);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
-    loader, moves, opens, outbox, reading, sender, takeover, views, waiting, whispers,
+    loader, moves, opens, outbox, reading, replies, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -22,6 +22,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("agent_session", ["", "SIUD", "", "S"]),
     ("attempt", ["SIU", "S", "", "S"]),
     ("audit", ["", "", "S", "SI"]),
+    ("canned_reply", ["", "S", "", "SIUD"]),
     ("chat", ["S", "SIU", "S", "SU"]),
     ("chat_day", ["", "SI", "S", "S"]),
     ("customer", ["", "SIU", "S", "S"]),
@@ -129,6 +130,7 @@ fn statements() -> [(&'static str, Vec<&'static str>); 4] {
         opens::HOT,
         outbox::HOT,
         reading::HOT,
+        replies::HOT,
         &views::hot(),
         waiting::HOT,
         whispers::HOT,

@@ -12,6 +12,7 @@ mod inbox;
 pub mod loader;
 mod outbox;
 mod queue;
+mod reply;
 mod token;
 
 use switchboard_common::access::AuthSettings;
@@ -67,6 +68,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Queue(command) => queue::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Account(command) => account::run(&open(&load()?)?.by(&actor), command).await?,
+        Command::Reply(command) => reply::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Agent(command) => agent::run(&open(&load()?)?.by(&actor), command).await?,
         Command::Doctor(args) => doctor::run(load(), &args).await?,
         Command::Audit { subject, limit, json } => {
