@@ -42,6 +42,8 @@ pub struct Limits {
     pub frames_per_second: u32,
     /// Frames a client may send at once.
     pub frames_at_once: u32,
+    /// Sessions that are told to come back elsewhere, per second, when the chatserver stops; more when they are very many.
+    pub leaving_per_second: u32,
     /// Bytes of frames that wait for a slow client; nothing more is read for it meanwhile.
     pub queue_bytes: usize,
 }
@@ -55,6 +57,7 @@ impl Default for Limits {
             patience: Duration::from_secs(30),
             frames_per_second: 20,
             frames_at_once: 60,
+            leaving_per_second: 500,
             queue_bytes: 256 * 1024,
         }
     }

@@ -7,6 +7,7 @@
 //! * `relay`: the same doorbell → new entries of the feeds that live sessions read → frames.
 //! * `agents`: the websocket: who may come in, requests, frames, pace.
 //! * `housekeeping`: what must be done now and then.
+//! * `leaving`: how sessions are sent elsewhere when this process stops.
 //! * `page`: the small agent page.
 
 mod agents;
@@ -14,6 +15,7 @@ mod backoff;
 mod config;
 mod drain;
 mod housekeeping;
+mod leaving;
 mod page;
 mod relay;
 mod wakes;
@@ -22,7 +24,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use futures_util::future::select_all;
+use futures_util::future::{join, select_all};
 use switchboard_common::doorbell::Doorbells;
 use switchboard_common::service::admin::health_routes;
 use switchboard_common::service::health::Health;
@@ -37,8 +39,8 @@ pub use config::{ChatserverConfig, Limits};
 use agents::{Door, hub};
 use wakes::Wakes;
 
-/// Serves agents until the shutdown begins, then tells every session to come back elsewhere. Sessions and loops are
-/// tasks of `shutdown`; wait for them by [`Shutdown::drained`].
+/// Serves agents until the shutdown begins, then tells every session to come back elsewhere, one after another, and serves
+/// the others meanwhile. Sessions and loops are tasks of `shutdown`; wait for them by [`Shutdown::drained`].
 pub async fn run(
     config: ChatserverConfig,
     listener: TcpListener,
@@ -48,6 +50,9 @@ pub async fn run(
     health: Health,
 ) -> anyhow::Result<()> {
     let wakes = Arc::new(Wakes::default());
+    let leaving = shutdown;
+    // Ends when nobody is served any more.
+    let shutdown = leaving.apart();
     let (hub, commands) = hub::channel();
     let door = Arc::new(Door::new(
         config.clone(),
@@ -55,7 +60,7 @@ pub async fn run(
         doorbells.clone(),
         hub.clone(),
         wakes.clone(),
-        shutdown.clone(),
+        (leaving.clone(), shutdown.clone()),
     ));
 
     let verifier = config.verifier.clone();
@@ -67,7 +72,7 @@ pub async fn run(
         shutdown.spawn(agents::whispers::run(database.clone(), hub.clone(), wakes.clone(), shutdown.clone())),
         shutdown.spawn(housekeeping::watch_sessions(
             database.clone(),
-            hub,
+            hub.clone(),
             verifier,
             config.name.clone(),
             shutdown.clone(),
@@ -77,22 +82,29 @@ pub async fn run(
     let served = page::routes(&config.origins).merge(page::descriptions(&config.openapi));
     let router = config.http.addresses.limited(agents::routes(door).merge(served)).merge(health_routes(health.clone()));
     health.set("serving", true, "agents are let in");
-    let mut serving = pin!(serve(listener, router, config.http, &shutdown));
+    let per_second = config.limits.leaving_per_second;
+    let told = async {
+        leaving.wait().await;
+        leaving::send_away(&hub, per_second).await;
+    };
+    let mut serving = pin!(join(serve(listener, router, config.http, &leaving), told));
     let result = tokio::select! {
-        () = &mut serving => Ok(()),
+        _ = &mut serving => Ok(()),
         (ended, _, _) = select_all(parts) => {
             let result = match ended {
                 Ok(()) if shutdown.has_begun() => Ok(()),
                 Ok(()) => Err(anyhow!("a part of the chatserver ended by itself")),
                 Err(error) => Err(error).context("a part of the chatserver failed"),
             };
-            // Half a chatserver is worse than none: agents go where there is a whole one.
+            // Half a chatserver is worse than none: agents go where there is a whole one, at once.
             shutdown.begin();
+            leaving.begin();
             serving.await;
             result
         }
     };
     shutdown.begin();
+    leaving.begin();
     result
 }
 

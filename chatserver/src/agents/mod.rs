@@ -44,6 +44,9 @@ pub(crate) struct Door {
     doorbells: Doorbells,
     hub: Hub,
     wakes: Arc<Wakes>,
+    /// Has begun: nobody is let in any more.
+    leaving: Shutdown,
+    /// Has begun: nobody is served any more.
     shutdown: Shutdown,
 }
 
@@ -54,9 +57,9 @@ impl Door {
         doorbells: Doorbells,
         hub: Hub,
         wakes: Arc<Wakes>,
-        shutdown: Shutdown,
+        (leaving, shutdown): (Shutdown, Shutdown),
     ) -> Self {
-        Self { config, database, doorbells, hub, wakes, shutdown }
+        Self { config, database, doorbells, hub, wakes, leaving, shutdown }
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) const WRITTEN_AT_ONCE: usize = 8 << 10;
 /// Chats that one session may watch at once.
 pub(super) const WATCHED: usize = 20;
 
-/// How long the request under way may take to be answered once the shutdown has begun.
-const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// How long what was asked may take to be answered once the session is told to leave.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Serves one socket to its end.
 pub(super) async fn run(door: Arc<Door>, socket: WebSocket, bearer: Option<SecretString>) {
@@ -59,7 +59,7 @@ async fn begin(door: &Door, socket: &mut Socket, bearer: Option<SecretString>) -
     let first = tokio::select! {
         first = first_text(socket) => first?,
         () = tokio::time::sleep(door.config.limits.hello_within) => return Err(End::Close(CloseCode::Unauthorized)),
-        () = door.shutdown.wait() => return Err(End::Close(CloseCode::Draining)),
+        () = door.leaving.wait() => return Err(End::Close(CloseCode::Draining)),
     };
     let (id, token, cursors) = match read(&first) {
         Ok((id, Request::Hello { token, cursors })) => (id, token.or(bearer), cursors),
@@ -152,7 +152,7 @@ impl Session {
         let door = self.door.clone();
         let check = tokio::time::sleep(self.until_next_check());
         tokio::select! {
-            () = door.shutdown.wait() => Err(self.last_answer(socket).await),
+            () = door.shutdown.wait() => Err(self.last_answers(socket).await),
             answer = under_way(&mut self.answering) => {
                 self.answering = None;
                 let (answer, then) = answer?;
@@ -178,6 +178,7 @@ impl Session {
                     }
                     Ok(())
                 }
+                Next::Close(CloseCode::Draining) => Err(self.last_answers(socket).await),
                 Next::Close(code) => Err(End::Close(code)),
             },
             received = socket.read(), if self.waiting.len() < WAITING => {
@@ -268,14 +269,29 @@ impl Session {
         socket.write(Message::Ping(Default::default())).await
     }
 
-    /// The chatserver stops: what is under way is still answered.
-    async fn last_answer(&mut self, socket: &mut Socket) -> End {
-        if let Some(answering) = self.answering.take()
-            && let Ok(Ok((answer, _))) = tokio::time::timeout(LAST_ANSWER, answering).await
-        {
-            socket.write_last(Message::text(answer)).await;
-        }
-        End::Close(CloseCode::Draining)
+    /// The chatserver stops: what was asked is still answered, in its order.
+    async fn last_answers(&mut self, socket: &mut Socket) -> End {
+        let answering = async {
+            loop {
+                let asked = match self.answering.take() {
+                    Some(answering) => Ok(answering),
+                    None => match self.waiting.pop_front() {
+                        Some(Ok((id, request))) => Ok(self.begin_request(id, request)),
+                        Some(Err(refused)) => Err(refused),
+                        None => return End::Close(CloseCode::Draining),
+                    },
+                };
+                let answer = match asked {
+                    Ok(answering) => match answering.await {
+                        Ok((answer, _)) => answer,
+                        Err(end) => return end,
+                    },
+                    Err(refused) => refused,
+                };
+                socket.write_last(Message::text(answer)).await;
+            }
+        };
+        tokio::time::timeout(LAST_ANSWERS, answering).await.unwrap_or(End::Close(CloseCode::Draining))
     }
 }
 

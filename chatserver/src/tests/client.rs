@@ -132,6 +132,11 @@ impl Client {
         frame
     }
 
+    /// The next frame of any kind, or the code with which the socket was closed.
+    pub(super) async fn next_or_closed(&mut self) -> Result<Value, Option<u16>> {
+        self.receive().await
+    }
+
     /// A frame that came before an answer.
     pub(super) fn kept(&mut self) -> Option<Value> {
         self.frames.pop_front()

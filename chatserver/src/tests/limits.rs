@@ -110,6 +110,86 @@ async fn a_stopping_chatserver_tells_everybody() {
     fleet.finish().await;
 }
 
+/// What was asked before the end is answered before the end, also what waits for another answer.
+#[tokio::test]
+async fn what_was_asked_is_answered_before_the_session_is_sent_away() {
+    use futures_util::StreamExt;
+    let mut fleet = Fleet::new().await;
+    let address = fleet.start("one").await;
+    let mut anna = Client::enter(address, "anna").await;
+    fleet.say(vec![message("c1", 1, "hello")]).await;
+    anna.entries_until(|frame| frame["entry"]["seq"] == 2).await;
+    let mut holder = fleet.database.connection().await.unwrap();
+    let held = holder.transaction().await.unwrap();
+    held.execute("SELECT 1 FROM chat FOR NO KEY UPDATE", &[]).await.unwrap();
+    let asked = [
+        anna.send(json!({"type": "take", "chat": "1"})).await,
+        anna.send(json!({"type": "send", "chat": "1", "client_key": "k", "text": "hi"})).await,
+        anna.send(json!({"type": "ping"})).await,
+    ];
+    // A pong: all that was sent before is read.
+    anna.socket.send(Message::Ping(vec![1].into())).await.unwrap();
+    let pong = async { while !matches!(anna.socket.next().await, Some(Ok(Message::Pong(_)))) {} };
+    tokio::time::timeout(DEADLINE, pong).await.expect("an answer to the ping");
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    fleet.until(waits, 1).await;
+    let shutdown = fleet.running.pop().unwrap();
+    shutdown.begin();
+    held.rollback().await.unwrap();
+    holder.done();
+    for id in asked {
+        assert_eq!(anna.answer_to(json!(id)).await["type"], "ok");
+    }
+    assert_eq!(anna.closed().await, Some(4001));
+    assert!(shutdown.drained(DEADLINE).await);
+    assert_eq!(fleet.number("SELECT count(*) FROM outbox").await, 1);
+    fleet.finish().await;
+}
+
+/// A herd that comes back at once would find the others busy: sessions go one after another, and are served until then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_sent_away_one_after_another() {
+    const SESSIONS: usize = 20;
+    let mut fleet = Fleet::new().await;
+    let limits = Limits { leaving_per_second: 20, ..Limits::default() };
+    let address = fleet.start_with("one", limits, fleet.test.another()).await;
+    let mut clients = Vec::new();
+    for n in 0..SESSIONS {
+        clients.push(Client::enter(address, ["anna", "bob"][n % 2]).await);
+    }
+    let shutdown = fleet.running.pop().unwrap();
+    let begun = std::time::Instant::now();
+    shutdown.begin();
+    fleet.say(vec![message("c1", 1, "hello")]).await;
+    let leaving = clients.into_iter().map(|mut client| {
+        tokio::spawn(async move {
+            let mut heard = 0;
+            // What is to be written is written, and then the session is told.
+            let code = loop {
+                match client.next_or_closed().await {
+                    Ok(frame) => heard += usize::from(frame["type"] == "entry"),
+                    Err(code) => break code,
+                }
+            };
+            (code, heard, begun.elapsed())
+        })
+    });
+    let (mut heard, mut at) = (0, Vec::new());
+    for left in leaving.collect::<Vec<_>>() {
+        let (code, entries, elapsed) = left.await.unwrap();
+        assert_eq!(code, Some(4001));
+        heard += usize::from(entries == 2);
+        at.push(elapsed);
+    }
+    at.sort();
+    let (middle, last) = (at[SESSIONS / 2], at[SESSIONS - 1]);
+    assert!(middle > Duration::from_millis(300) && last > Duration::from_millis(800), "{at:?}");
+    assert!(last < Duration::from_secs(10), "{at:?}");
+    assert!(heard >= SESSIONS / 2, "served until told: {heard}");
+    assert!(shutdown.drained(DEADLINE).await);
+    fleet.finish().await;
+}
+
 /// A client that does not read is closed with 4008 and resumes without a gap; nobody else waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_holds_nobody_back() {

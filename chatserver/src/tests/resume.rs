@@ -43,6 +43,49 @@ async fn cursors_are_good_at_every_chatserver() {
     fleet.finish().await;
 }
 
+/// A chatserver stops while customers write: its agents go on at another one, and nothing is missing between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chatserver_that_stops_hands_its_agents_on_without_a_gap() {
+    const MESSAGES: usize = 200;
+    let mut fleet = Fleet::new().await;
+    let limits = Limits { leaving_per_second: 10, ..Limits::default() };
+    let old = fleet.start_with("old", limits, fleet.test.another()).await;
+    let new = fleet.start("new").await;
+    let mut moving = Vec::new();
+    for n in 0..6 {
+        let mut client = Client::enter(old, ["anna", "bob"][n % 2]).await;
+        moving.push(tokio::spawn(async move {
+            let agent = ["anna", "bob"][n % 2];
+            let mut moved = 0;
+            while client.cursors["queue:1"] < MESSAGES as i64 + 1 {
+                match client.next_or_closed().await {
+                    Ok(frame) => assert_eq!(frame["type"], "entry", "no resync: {frame}"),
+                    Err(code) => {
+                        assert_eq!(code, Some(4001));
+                        let (next, hello) = Client::resume(new, agent, &client.cursors, client.feed_epoch).await;
+                        assert!(hello["feeds"].as_object().unwrap().values().all(|feed| feed["recovered"] == true));
+                        client = next;
+                        moved += 1;
+                    }
+                }
+            }
+            moved
+        }));
+    }
+    let stopping = fleet.running.remove(0);
+    for n in 0..MESSAGES {
+        if n == MESSAGES / 4 {
+            stopping.begin();
+        }
+        fleet.say(vec![message("c1", n, "text")]).await;
+    }
+    for client in moving {
+        assert!(client.await.unwrap() <= 1);
+    }
+    assert!(stopping.drained(DEADLINE).await);
+    fleet.finish().await;
+}
+
 #[tokio::test]
 async fn unusable_cursors_get_a_resync() {
     let mut fleet = Fleet::new().await;
