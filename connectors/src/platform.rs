@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use axum::http::HeaderMap;
 use secrecy::SecretString;
 use serde_json::Value;
-use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
 pub use switchboard_common::model::{AddressKind, FileLimits, Limit, Scope};
+use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
 pub use switchboard_common::service::clock::Moment;
 
 pub use crate::http::{Deadline, Download, DownloadError, FileBody, Http, Origin, Upload};

@@ -328,8 +328,11 @@ impl Sessions {
                     session.full = true;
                     continue;
                 }
-                let frame =
-                    made.get_or_insert_with(|| entry_frame(&reading.name, line.seq, &line.entry, line.chat.as_deref()).into()).clone();
+                let frame = made
+                    .get_or_insert_with(|| {
+                        entry_frame(&reading.name, line.seq, &line.entry, line.chat.as_deref()).into()
+                    })
+                    .clone();
                 match session.outlet.push(frame) {
                     Push::Done => {
                         reading.cursor = line.seq;

@@ -146,7 +146,10 @@ async fn a_watched_chat_comes_beside_the_feeds_until_it_is_not() {
     assert_eq!(drain(&mut other).await, (vec![6], None));
     let (list, mut listed) = oneshot::channel();
     sessions.apply(Command::List(list), 2);
-    assert!(listed.try_recv().unwrap().iter().all(|live| live.feeds == [FeedId(1)]), "who may read a chat is no matter of feeds");
+    assert!(
+        listed.try_recv().unwrap().iter().all(|live| live.feeds == [FeedId(1)]),
+        "who may read a chat is no matter of feeds"
+    );
     sessions.apply(Command::Unwatch(session, ChatId(17)), 2);
     sessions.apply(Command::Unwatch(session, ChatId(17)), 2);
     assert_eq!(sessions.wanted(), BTreeMap::from([(FEED, 6)]));

@@ -14,8 +14,8 @@ use super::Door;
 use super::frames::history;
 use super::hub::{Reading, chat_feed};
 use super::protocol::{Code, Failure, LaneWord, Request};
-use super::snapshot::{ChatJson, SnapshotJson};
 use super::replies::RepliesJson;
+use super::snapshot::{ChatJson, SnapshotJson};
 use super::waiting::WaitingJson;
 
 /// Longest text of a message, in characters.

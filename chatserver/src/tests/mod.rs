@@ -73,7 +73,8 @@ impl Fleet {
             }
         }
         let name = AccountName::new("main").unwrap();
-        let capabilities = Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: Some(AddressKind::Number) };
+        let capabilities =
+            Capabilities { text_max_utf16: 4096, limits: Vec::new(), files: None, address: Some(AddressKind::Number) };
         let settings = json!({});
         let new = NewAccount {
             name: &name,

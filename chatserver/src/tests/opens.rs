@@ -15,9 +15,15 @@ async fn an_agent_opens_a_chat_writes_first_and_is_answered() {
     assert_eq!(bob.refused(open.clone()).await, "already_taken");
     for client in [&mut anna, &mut second] {
         let opened = client.entry().await;
-        assert_eq!((&opened["entry"]["kind"], &opened["entry"]["by"], &opened["feed"]), (&json!("opened"), &json!("anna"), &json!("agent:1")));
+        assert_eq!(
+            (&opened["entry"]["kind"], &opened["entry"]["by"], &opened["feed"]),
+            (&json!("opened"), &json!("anna"), &json!("agent:1"))
+        );
         let chat = &opened["chat"];
-        assert_eq!((&chat["customer"]["name"], &chat["state"], &chat["agent"]), (&json!("Olga P."), &json!("taken"), &json!("anna")));
+        assert_eq!(
+            (&chat["customer"]["name"], &chat["state"], &chat["agent"]),
+            (&json!("Olga P."), &json!("taken"), &json!("anna"))
+        );
         assert_eq!(client.entry().await["entry"]["kind"], "taken");
     }
     anna.ok(json!({"type": "send", "chat": "1", "client_key": "k", "text": "good day"})).await;

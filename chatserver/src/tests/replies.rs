@@ -23,7 +23,10 @@ async fn canned_replies_come_in_pages() {
     }
     assert_eq!(keys, ["k0", "k1", "k2", "k3", "k4", "bye"]);
     let page = Client::enter(address, "eve").await.ok(json!({"type": "replies"})).await;
-    assert_eq!(page, json!({"replies": [{"id": "6", "queue": null, "key": "bye", "text": "Good bye!"}], "next_after": null}));
+    assert_eq!(
+        page,
+        json!({"replies": [{"id": "6", "queue": null, "key": "bye", "text": "Good bye!"}], "next_after": null})
+    );
     for limit in [0, 101] {
         assert_eq!(anna.refused(json!({"type": "replies", "limit": limit})).await, "bad_request");
     }

@@ -19,7 +19,12 @@ async fn enter(address: SocketAddr, token: &str) -> Client {
     client
 }
 
-async fn resume(address: SocketAddr, token: &str, cursors: &std::collections::BTreeMap<String, i64>, epoch: i64) -> (Client, Value) {
+async fn resume(
+    address: SocketAddr,
+    token: &str,
+    cursors: &std::collections::BTreeMap<String, i64>,
+    epoch: i64,
+) -> (Client, Value) {
     let mut client = Client::connect(address).await;
     client.cursors = cursors.clone();
     client.feed_epoch = epoch;
@@ -45,7 +50,10 @@ async fn a_watched_chat_is_heard_whoever_has_it() {
     fleet.say(vec![message("c1", 2, "more"), message("c2", 2, "not watched")]).await;
     // The client sees to it that the numbers grow by one.
     let heard = eve.entries_until(|frame| frame["entry"]["text"] == "more").await;
-    let told: Vec<_> = heard.iter().map(|frame| (frame["feed"].as_str().unwrap(), frame["seq"].as_i64(), frame["entry"]["seq"].as_i64())).collect();
+    let told: Vec<_> = heard
+        .iter()
+        .map(|frame| (frame["feed"].as_str().unwrap(), frame["seq"].as_i64(), frame["entry"]["seq"].as_i64()))
+        .collect();
     assert_eq!(told, [("chat:1", Some(3), Some(3)), ("chat:1", Some(4), Some(4)), ("chat:1", Some(5), Some(5))]);
     // Asked again it is as it is, and goes on without a gap.
     assert_eq!(eve.ok(json!({"type": "watch", "chat": "1"})).await["head"], 5);
@@ -95,7 +103,9 @@ async fn a_cursor_that_is_no_good_ends_the_watch_by_a_resync() {
     fleet.say(vec![message("c1", 1, "hello")]).await;
     fleet.until("SELECT count(*) FROM history", 2).await;
     let own = [("agent:3".to_owned(), 0), ("queue:2".to_owned(), 0)];
-    let with = |chat: &str, cursor: i64| own.clone().into_iter().chain([(chat.to_owned(), cursor)]).collect::<std::collections::BTreeMap<_, _>>();
+    let with = |chat: &str, cursor: i64| {
+        own.clone().into_iter().chain([(chat.to_owned(), cursor)]).collect::<std::collections::BTreeMap<_, _>>()
+    };
     for (chat, cursor) in [("chat:1", 3), ("chat:1", -1), ("chat:99", 0), ("chat:01", 1), ("chat:x", 1), ("chat:", 1)] {
         let (mut eve, hello) = resume(address, &token, &with(chat, cursor), 1).await;
         assert!(hello["feeds"].as_object().unwrap().values().all(|feed| feed["recovered"] == false), "{chat}: {hello}");

@@ -228,16 +228,11 @@ fn body(row: &Row, by_agent: bool) -> Option<EntryBody> {
         }
         EntryKind::Message => EntryBody::CustomerMessage { text, files: item.files, content: item.content },
         EntryKind::Edited => EntryBody::Edited { text, of: item.of },
-        EntryKind::Opened => {
-            EntryBody::Opened { interaction: item.interaction?, queue: item.queue?, by: item.agent }
-        }
+        EntryKind::Opened => EntryBody::Opened { interaction: item.interaction?, queue: item.queue?, by: item.agent },
         EntryKind::Released => EntryBody::Released { interaction: item.interaction?, queue: item.queue? },
-        EntryKind::Transferred => EntryBody::Transferred {
-            interaction: item.interaction?,
-            from: item.from?,
-            to: item.to?,
-            note: item.note,
-        },
+        EntryKind::Transferred => {
+            EntryBody::Transferred { interaction: item.interaction?, from: item.from?, to: item.to?, note: item.note }
+        }
         EntryKind::Taken => EntryBody::Taken { interaction: item.interaction?, agent: item.agent? },
         EntryKind::Closed => EntryBody::Closed { interaction: item.interaction?, outcome: item.outcome },
         EntryKind::Membership => EntryBody::Membership { left: item.left? },

@@ -78,7 +78,8 @@ pub(super) fn hot() -> Vec<&'static str> {
 /// Puts the chats beside the entries that move them. Few do, so this is a question of its own.
 async fn with_chats(connection: &Connection, lines: &mut [FeedEntry]) -> Result<(), StoreError> {
     let moves = |line: &&FeedEntry| line.entry.body.moves_chat();
-    let wanted: BTreeSet<(i32, i64)> = lines.iter().filter(moves).map(|line| (line.feed.0, line.entry.chat.0)).collect();
+    let wanted: BTreeSet<(i32, i64)> =
+        lines.iter().filter(moves).map(|line| (line.feed.0, line.entry.chat.0)).collect();
     if wanted.is_empty() {
         return Ok(());
     }

@@ -44,8 +44,8 @@ const TO_AGENT: &str = "SELECT id, feed_id FROM agent WHERE name = $1 AND enable
 
 const TO_QUEUE: &str = "SELECT id, feed_id FROM queue WHERE name = $1";
 
-/// For tests that read them.
-#[cfg(any(test, feature = "testkit"))]
+/// For the tests that read them.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[MOVE_CHAT, MOVE_INTERACTION, QUEUE_NAME, TO_AGENT, TO_QUEUE];
 
 impl Database {

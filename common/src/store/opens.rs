@@ -68,8 +68,8 @@ RETURNING id";
 const OPEN: &str =
     "UPDATE chat SET last_seq = $2, state = 1, agent_id = $3, queue_id = $4, interaction_id = $5 WHERE id = $1";
 
-/// For tests that read them.
-#[cfg(any(test, feature = "testkit"))]
+/// For the tests that read them.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[ACCOUNT, FIND, CUSTOMER, CHAT, HOME, BEGIN, OPEN];
 
 impl Database {

@@ -23,8 +23,8 @@ UPDATE chat SET read_seq = $3,
 
 const STANDS: &str = "SELECT read_seq, unread FROM chat WHERE account_id = $1 AND id = $2";
 
-/// For tests that read them.
-#[cfg(any(test, feature = "testkit"))]
+/// For the tests that read them.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[READ, STANDS];
 
 impl Database {

@@ -41,8 +41,8 @@ const REMOVE: &str = "
 DELETE FROM canned_reply r
  WHERE coalesce(r.queue_id, 0) = coalesce((SELECT id FROM queue WHERE name = $1), 0) AND r.key = $2 RETURNING r.text";
 
-/// For tests that read them.
-#[cfg(any(test, feature = "testkit"))]
+/// For the tests that read them.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[OF_AGENT];
 
 impl Database {

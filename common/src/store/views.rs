@@ -113,7 +113,9 @@ static CHATS: LazyLock<String> = LazyLock::new(|| {
 });
 
 static CHAT: LazyLock<String> = LazyLock::new(|| {
-    format!("SELECT {CHAT_COLUMNS}, {ENTRY_COLUMNS} FROM chat c {CHAT_JOINS} {ENTRY_JOINS} WHERE c.id = $1 AND chat_visible(c, $2)")
+    format!(
+        "SELECT {CHAT_COLUMNS}, {ENTRY_COLUMNS} FROM chat c {CHAT_JOINS} {ENTRY_JOINS} WHERE c.id = $1 AND chat_visible(c, $2)"
+    )
 });
 
 // Chats as the readers of a feed see them: those of an agent who has the chat, or of its queue. Who read of a chat and may

@@ -51,8 +51,8 @@ SELECT at, id, feed_id, item::text AS item FROM whisper WHERE at > now() - make_
 
 const FORGET: &str = "DELETE FROM whisper WHERE at < now() - make_interval(secs => $1)";
 
-/// For tests that read them.
-#[cfg(any(test, feature = "testkit"))]
+/// For the tests that read them.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[SAY, HEAR, FORGET];
 
 /// Says it, when the transaction commits.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fake::{Fake, bob, chat, entry, picture, said, system};
 use crate::fake::SOON;
+use crate::fake::{Fake, bob, chat, entry, picture, said, system};
 use crate::{gone, no_complaints, shows, there};
 
 fn anna() -> Value {
@@ -29,7 +29,10 @@ async fn chats_are_given_back_and_handed_over() {
     picture(&page, "transfer-900.png").await;
     page.click("#transfer-send").await.unwrap();
     let asked = socket.asked("transfer").await;
-    assert_eq!((&asked["agent"], &asked["note"], &asked["chat"]), (&json!("nobody"), &json!("speaks Danish"), &json!("18")));
+    assert_eq!(
+        (&asked["agent"], &asked["note"], &asked["chat"]),
+        (&json!("nobody"), &json!("speaks Danish"), &json!("18"))
+    );
     socket.error(&asked, "bad_target", "nobody of this name", false).await;
     shows(&page, "#alert-text", "nobody of this name").await;
     there(&page, "#transfer-form:not([hidden])").await;
@@ -70,7 +73,9 @@ async fn chats_are_given_back_and_handed_over() {
     socket.send(frame).await;
     there(&page, "#waiting [data-chat='30'][data-unread='3']").await;
     socket.entry("queue:3", 12, said("30", 9, "Mehmet", "?")).await;
-    socket.entry("queue:3", 13, entry("31", 1, "opened", system(), json!({"interaction": "8", "queue": "support"}))).await;
+    socket
+        .entry("queue:3", 13, entry("31", 1, "opened", system(), json!({"interaction": "8", "queue": "support"})))
+        .await;
     there(&page, "#waiting [data-chat='31']").await;
     there(&page, "#waiting [data-chat='30'][data-unread='3']").await;
     no_complaints(&page);
@@ -80,7 +85,10 @@ async fn chats_are_given_back_and_handed_over() {
 async fn what_is_on_screen_is_read_and_other_pages_of_the_agent_see_it() {
     let mut fake = Fake::start().await;
     let (first, other) = (said("18", 5, "Olga P.", "one"), said("21", 8, "Mehmet", "Merhaba"));
-    let chats = json!([chat("18", "Olga P.", Some("bob"), 5, 2, first.clone()), chat("21", "Mehmet", Some("bob"), 8, 3, other)]);
+    let chats = json!([
+        chat("18", "Olga P.", Some("bob"), 5, 2, first.clone()),
+        chat("21", "Mehmet", Some("bob"), 8, 3, other)
+    ]);
     let (_browser, page, mut socket) = fake.desk(600, chats).await;
     page.click("#chats [data-chat='18'] [data-action=select]").await.unwrap();
     let mut asked = [socket.asked_any(&["history", "read"]).await, socket.asked_any(&["history", "read"]).await];
@@ -109,7 +117,10 @@ async fn a_chat_is_opened_from_our_side_and_again() {
     picture(&page, "open-900.png").await;
     page.click("#start-send").await.unwrap();
     let asked = socket.asked("open").await;
-    assert_eq!((&asked["account"], &asked["address"], &asked["name"]), (&json!("support-bot"), &json!("700100"), &Value::Null));
+    assert_eq!(
+        (&asked["account"], &asked["address"], &asked["name"]),
+        (&json!("support-bot"), &json!("700100"), &Value::Null)
+    );
     socket.ok(&asked, json!({"chat": "40", "seq": 2, "repeated": false})).await;
     let opened = entry("40", 1, "opened", bob(), json!({"interaction": "9", "queue": "support", "by": "bob"}));
     let taken = entry("40", 2, "taken", bob(), json!({"interaction": "9", "agent": "bob"}));

@@ -30,8 +30,8 @@ use serde_json::json;
 use super::testkit::TestDatabase;
 use super::*;
 use crate::model::{
-    AccountId, AccountName, AddressKind, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Content, Epoch, FeedId,
-    FreezeScope, Inbound, InboundItem, Lane, RawUpdate,
+    AccountId, AccountName, AddressKind, Author as Person, Capabilities, ChatId, ChatKind, ChatRef, Content, Epoch,
+    FeedId, FreezeScope, Inbound, InboundItem, Lane, RawUpdate,
 };
 
 /// A queue `support` with agents `a0`, `a1`, … who serve it, and an account whose chats wait there.
@@ -58,7 +58,12 @@ impl Fixture {
             platform: "telegram",
             queue: "support",
             settings: &json!({}),
-            capabilities: &Capabilities { text_max_utf16: 10, limits: Vec::new(), files: None, address: Some(AddressKind::Number) },
+            capabilities: &Capabilities {
+                text_max_utf16: 10,
+                limits: Vec::new(),
+                files: None,
+                address: Some(AddressKind::Number),
+            },
         };
         assert!(database.add_account(&new).await.unwrap());
         let account = database.account(&name).await.unwrap().unwrap().id;

@@ -84,7 +84,10 @@ async fn a_transferred_chat_is_told_where_it_was_and_where_it_is() {
     let chat = f.taken("c1").await;
     // To a colleague, who has it at once; the queue, which does not see it, is not told.
     assert_eq!(transfer(&f, &f.agents[0], chat, &agent("a1")).await, Ok(4));
-    assert_eq!((kinds(&f.feed(own, 1).await), kinds(&f.feed(others, 0).await)), (vec!["transferred"], vec!["transferred"]));
+    assert_eq!(
+        (kinds(&f.feed(own, 1).await), kinds(&f.feed(others, 0).await)),
+        (vec!["transferred"], vec!["transferred"])
+    );
     assert_eq!(f.feed(support, 0).await.len(), 3);
     let shown = beside(&f, others, 0).await.unwrap();
     assert_eq!((shown.id, shown.agent.as_deref(), shown.title.as_deref()), (chat, Some("a1"), Some("Title c1")));
@@ -127,13 +130,21 @@ async fn a_chat_is_not_given_to_just_anybody() {
     let b0 = billing(&f).await;
     let scopes = |words: [&str; 1]| crate::model::TokenScopes::from_words(words);
     assert!(f.database.add_agent_with("robot", "R", &[], scopes(["bot"])).await.unwrap());
-    assert!(f.database.add_agent("gone", "G", &[]).await.unwrap() && f.database.enable_agent("gone", false).await.unwrap());
+    assert!(
+        f.database.add_agent("gone", "G", &[]).await.unwrap() && f.database.enable_agent("gone", false).await.unwrap()
+    );
     let (taken, waiting) = (f.taken("c1").await, f.waiting("c2").await);
-    for to in [agent("a0"), agent("robot"), agent("gone"), agent("nobody"), agent("billing"), queue("a1"), queue("nowhere")] {
+    for to in
+        [agent("a0"), agent("robot"), agent("gone"), agent("nobody"), agent("billing"), queue("a1"), queue("nowhere")]
+    {
         assert_eq!(transfer(&f, &f.agents[0], taken, &to).await, Err(Refusal::BadTarget), "{to:?}");
     }
     assert_eq!(transfer(&f, &f.agents[1], taken, &agent("a1")).await, Err(Refusal::NotYours));
-    assert_eq!(transfer(&f, &f.agents[0], waiting, &agent("a1")).await, Err(Refusal::NotYours), "nobody's: take it first");
+    assert_eq!(
+        transfer(&f, &f.agents[0], waiting, &agent("a1")).await,
+        Err(Refusal::NotYours),
+        "nobody's: take it first"
+    );
     assert_eq!(transfer(&f, &b0, taken, &agent("b0")).await, Err(Refusal::NotFound));
     assert_eq!(transfer(&f, &f.agents[0], ChatId(99), &agent("a1")).await, Err(Refusal::NotFound));
     let entries = f.number("SELECT count(*) FROM history").await;
@@ -198,8 +209,17 @@ async fn chats_thrown_about_while_customers_write() {
     let moved = f.number("SELECT count(*) FROM history WHERE kind IN (20, 21)").await;
     assert!(moved > 20, "{moved}");
     // A message is told to the one who has the chat then, or to the queue: to one feed; what moves a chat, to two.
-    assert_eq!(f.number("SELECT count(*) FROM feed_entry JOIN history h USING (chat_id) WHERE h.seq = chat_seq AND kind = 1").await,
-               f.number("SELECT count(*) FROM history WHERE kind = 1").await);
-    assert_eq!(f.number("SELECT count(*) FROM feed_entry JOIN history h USING (chat_id) WHERE h.seq = chat_seq AND kind IN (20, 21)").await, 2 * moved);
+    assert_eq!(
+        f.number("SELECT count(*) FROM feed_entry JOIN history h USING (chat_id) WHERE h.seq = chat_seq AND kind = 1")
+            .await,
+        f.number("SELECT count(*) FROM history WHERE kind = 1").await
+    );
+    assert_eq!(
+        f.number(
+            "SELECT count(*) FROM feed_entry JOIN history h USING (chat_id) WHERE h.seq = chat_seq AND kind IN (20, 21)"
+        )
+        .await,
+        2 * moved
+    );
     f.finish().await;
 }

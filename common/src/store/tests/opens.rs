@@ -86,7 +86,10 @@ async fn nothing_is_made_of_an_address_that_is_none() {
     // Who closed it in another queue opens it there again.
     f.run("UPDATE chat SET queue_id = (SELECT id FROM queue WHERE name = 'other')").await;
     open(&f, &stranger, Whom::Chat(chat)).await.unwrap();
-    assert_eq!(f.number("SELECT count(*) FROM interaction JOIN queue ON queue.id = queue_id WHERE queue.name = 'other'").await, 1);
+    assert_eq!(
+        f.number("SELECT count(*) FROM interaction JOIN queue ON queue.id = queue_id WHERE queue.name = 'other'").await,
+        1
+    );
     f.finish().await;
 }
 

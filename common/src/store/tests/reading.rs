@@ -38,7 +38,8 @@ async fn a_read_mark_moves_forward_and_counts_what_is_left() {
     f.database.close_chat(&f.agents[0], chat, None).await.unwrap().unwrap();
     assert_eq!(f.database.mark_read(&f.agents[0], chat, 9).await.unwrap(), Err(Refusal::Closed));
 
-    let said: Vec<_> = f.database.whispers(SPAN).await.unwrap().into_iter().map(|heard| (heard.feed, heard.item)).collect();
+    let said: Vec<_> =
+        f.database.whispers(SPAN).await.unwrap().into_iter().map(|heard| (heard.feed, heard.item)).collect();
     let own = f.agents[0].own_feed();
     let mark = |seq, unread| (own, WhisperItem::Read { chat: chat.0, seq, unread });
     assert_eq!(said, [mark(3, 4), mark(5, 2), mark(7, 0), mark(8, 0)], "only what moved it");
@@ -48,8 +49,11 @@ async fn a_read_mark_moves_forward_and_counts_what_is_left() {
 #[tokio::test]
 async fn what_is_said_in_passing_is_forgotten() {
     let f = Fixture::new(1).await;
-    f.run("INSERT INTO whisper (at, feed_id, item) VALUES (now() - interval '2 min', 1, '{\"kind\": \"read\"}'),
-           (now(), 1, '{\"kind\": \"of a later version\", \"chat\": 1}')").await;
+    f.run(
+        "INSERT INTO whisper (at, feed_id, item) VALUES (now() - interval '2 min', 1, '{\"kind\": \"read\"}'),
+           (now(), 1, '{\"kind\": \"of a later version\", \"chat\": 1}')",
+    )
+    .await;
     let said = f.database.whispers(SPAN).await.unwrap();
     assert_eq!(said.iter().map(|heard| &heard.item).collect::<Vec<_>>(), [&WhisperItem::Unknown]);
     f.database.forget_whispers(SPAN).await.unwrap();

@@ -25,8 +25,10 @@ async fn an_agent_has_the_replies_of_their_queues_and_everybody_s() {
     let [bye, support, billing] = [(1, "Bye!"), (2, "Hello, this is support."), (3, "Hello, this is billing.")]
         .map(|(id, text)| (id, text.to_owned()));
     let ids = f.database.replies().await.unwrap();
-    assert_eq!(ids.iter().map(|reply| (reply.queue.as_deref(), reply.key.as_str())).collect::<Vec<_>>(),
-               [(None, "bye"), (Some("billing"), "hi"), (Some("support"), "hi")]);
+    assert_eq!(
+        ids.iter().map(|reply| (reply.queue.as_deref(), reply.key.as_str())).collect::<Vec<_>>(),
+        [(None, "bye"), (Some("billing"), "hi"), (Some("support"), "hi")]
+    );
     assert_eq!(texts(one, 0, 10).await, [bye.clone(), support.clone()]);
     assert_eq!(texts(both, 0, 10).await, [bye, support.clone(), billing.clone()]);
     assert_eq!(texts(both, 1, 1).await, [support]);

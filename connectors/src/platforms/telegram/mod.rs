@@ -16,9 +16,9 @@ use switchboard_common::model::{Inbound, RawUpdate};
 use switchboard_common::service::config::SecretFile;
 
 use crate::platform::{
-    AddressKind, Admitted, Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged, Http, Limit,
-    Moment, Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings, SettingsError,
-    Step, Webhook, WebhookAnswer, WebhookInfo, WebhookRequest, is_one_of,
+    AddressKind, Admitted, Answer, Batch, Call, Deadline, Download, FetchError, FileAt, FileBody, FileLimits, Forged,
+    Http, Limit, Moment, Origin, Outbound, ParseError, Platform, PlatformSpec, PollError, Scope, SendError, Settings,
+    SettingsError, Step, Webhook, WebhookAnswer, WebhookInfo, WebhookRequest, is_one_of,
 };
 
 /// Telegram's row. Limits: "Broadcasting to Users" and "My bot is hitting limits" in the Bot FAQ: about 30 messages a

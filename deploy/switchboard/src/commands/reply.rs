@@ -25,9 +25,7 @@ pub async fn run(database: &Database, command: ReplyCommand) -> anyhow::Result<(
         ReplyCommand::List { json } => {
             let replies = database.replies().await?;
             if json {
-                let shown = |reply: &switchboard_common::store::CannedReply| {
-                    json!({"queue": reply.queue, "key": reply.key, "text": reply.text})
-                };
+                let shown = |reply: &switchboard_common::store::CannedReply| json!({"queue": reply.queue, "key": reply.key, "text": reply.text});
                 println!("{}", json!(replies.iter().map(shown).collect::<Vec<_>>()));
                 return Ok(());
             }
