@@ -43,7 +43,7 @@ async fn chats_are_given_back_and_handed_over() {
     socket.ok(&asked, json!({"chat": "18", "seq": 2})).await;
     // It waits in a queue that bob does not serve: it leaves his screen.
     socket.entry("agent:12", 11, moved("18", 2, bob(), json!({"agent": "bob"}), json!({"queue": "nobody"}), "x")).await;
-    gone(&page, "[data-chat='18']").await;
+    gone(&page, "nav [data-chat='18']").await;
     there(&page, "#nothing:not([hidden])").await;
 
     // A colleague gives bob a chat that he has never seen: it comes with the entry.
