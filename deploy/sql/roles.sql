@@ -39,7 +39,7 @@ GRANT SELECT ON refinery_schema_history, fleet, queue, agent, agent_queue, accou
 GRANT UPDATE (capabilities) ON account TO switchboard_connector;
 GRANT SELECT, UPDATE ON account_lease TO switchboard_connector;
 GRANT UPDATE (feed_epoch, raised_on) ON fleet TO switchboard_connector;
-GRANT SELECT, INSERT, UPDATE ON tenure, account_cursor, attempt TO switchboard_connector;
+GRANT SELECT, INSERT, UPDATE ON tenure, account_cursor, attempt, registration TO switchboard_connector;
 GRANT SELECT, INSERT ON inbox, pending, quarantine TO switchboard_connector;
 GRANT SELECT, UPDATE ON outbox TO switchboard_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON exchange, file, file_chunk TO switchboard_connector;
@@ -70,7 +70,8 @@ GRANT UPDATE ON account, account_lease, agent, feed, chat, outbox, quarantine TO
 GRANT UPDATE (raised_on) ON fleet TO switchboard_operator;
 GRANT DELETE ON agent_queue TO switchboard_operator;
 GRANT INSERT, UPDATE, DELETE ON canned_reply TO switchboard_operator;
--- A doctor's question is counted by the next connector's limits.
+-- A doctor's question is counted by the next connector's limits, and ends the tenure of a connector that died.
 GRANT INSERT, UPDATE ON exchange TO switchboard_operator;
+GRANT INSERT, UPDATE (released_at) ON tenure TO switchboard_operator;
 GRANT INSERT ON history, feed_entry, inbox, pending, quarantine, file TO switchboard_operator;
 GRANT pg_read_all_stats TO switchboard_operator;

@@ -97,7 +97,7 @@ pub struct Gap {
 }
 
 // The update waits for claims in progress. `old` is read under its lock: what the ledger says is what was decided on.
-const RAISE: &str = "
+pub(super) const RAISE: &str = "
 WITH old AS (
   SELECT account_id, released OR renewed_at IS NULL AS free, clock_timestamp() - renewed_at AS stale
     FROM account_lease WHERE account_id = $1 AND epoch = $3 AND server = pg_postmaster_start_time() FOR UPDATE),
@@ -133,8 +133,27 @@ const RENEW: &str = concat!(
     whereabouts!()
 );
 
+pub(super) const RELEASE: &str = "
+WITH l AS (UPDATE account_lease SET released = true
+            WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING account_id, epoch)
+UPDATE tenure t SET released_at = clock_timestamp() FROM l WHERE t.account_id = l.account_id AND t.epoch = l.epoch";
+
 /// What a takeover runs; a standby has it prepared.
 pub(super) const TAKEOVER: &[&str] = &[RAISE, OPEN];
+
+/// Raises the epoch; `client` may be a transaction that goes on.
+pub(super) async fn raised(
+    client: &impl deadpool_postgres::GenericClient,
+    account: AccountId,
+    raise: &Raise<'_>,
+) -> Result<Option<Epoch>, StoreError> {
+    let (stale, answering) = (raise.stale.as_secs_f64(), raise.answering.as_millis() as i64);
+    let statement = client.prepare_cached(RAISE).await?;
+    let way = raise.way.as_str();
+    let row =
+        client.query_opt(&statement, &[&account.0, &raise.holder, &raise.seen.0, &stale, &way, &answering]).await?;
+    Ok(row.map(|row| Epoch(row.get(0))))
+}
 
 impl Database {
     /// Reads the lease.
@@ -162,17 +181,10 @@ impl Database {
     /// for long enough, and the server was vouched for. `None`: the incumbent lives, or another was first.
     pub async fn raise_lease(&self, account: AccountId, raise: &Raise<'_>) -> Result<Option<Epoch>, StoreError> {
         self.within(async {
-            let (stale, answering) = (raise.stale.as_secs_f64(), raise.answering.as_millis() as i64);
             let connection = self.connection().await?;
-            let statement = connection.prepare_cached(RAISE).await?;
-            let row = connection
-                .query_opt(
-                    &statement,
-                    &[&account.0, &raise.holder, &raise.seen.0, &stale, &raise.way.as_str(), &answering],
-                )
-                .await?;
+            let raised = raised(&*connection, account, raise).await?;
             connection.done();
-            Ok(row.map(|row| Epoch(row.get(0))))
+            Ok(raised)
         })
         .await
     }
@@ -210,14 +222,7 @@ impl Database {
     pub async fn release_lease(&self, account: AccountId, epoch: Epoch) -> Result<bool, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let changed = connection
-                .execute(
-                    "WITH l AS (UPDATE account_lease SET released = true
-                                 WHERE account_id = $1 AND epoch = $2 AND NOT released RETURNING account_id, epoch)
-                     UPDATE tenure t SET released_at = clock_timestamp() FROM l WHERE t.account_id = l.account_id AND t.epoch = l.epoch",
-                    &[&account.0, &epoch.0],
-                )
-                .await?;
+            let changed = connection.execute(RELEASE, &[&account.0, &epoch.0]).await?;
             connection.done();
             Ok(changed == 1)
         })

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::sender::{Freeze, SlotHistory};
-use super::{Connection, Database, StoreError, claim, exchanges, heads, lease, sender};
+use super::{Database, StoreError, claim, exchanges, heads, lease, sender};
 use crate::model::{AccountId, Epoch, FreezeScope};
 
 /// What earlier tenures left behind.
@@ -62,7 +62,7 @@ impl Database {
                 for sql in [lease::TAKEOVER, exchanges::HOT, heads::HOT, claim::HOT, sender::HOT].concat() {
                     connection.prepare_cached(sql).await?;
                 }
-                read(&connection, account, Epoch(0), Duration::ZERO).await?;
+                read(&*connection, account, Epoch(0), Duration::ZERO).await?;
                 connection.done();
             }
             Ok(())
@@ -80,7 +80,7 @@ impl Database {
     ) -> Result<LeftBehind, StoreError> {
         self.within(async {
             let connection = self.connection().await?;
-            let left = read(&connection, account, epoch, span).await?;
+            let left = read(&*connection, account, epoch, span).await?;
             connection.done();
             Ok(left)
         })
@@ -117,8 +117,9 @@ impl Database {
     }
 }
 
-async fn read(
-    connection: &Connection,
+/// What `left_behind` reads; `connection` may be a transaction that decides by it.
+pub(super) async fn read(
+    connection: &impl deadpool_postgres::GenericClient,
     account: AccountId,
     epoch: Epoch,
     span: Duration,

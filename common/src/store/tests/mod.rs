@@ -18,6 +18,7 @@ mod opens;
 mod outbox;
 mod plans;
 mod reading;
+mod registration;
 mod replies;
 mod roles;
 mod sender;

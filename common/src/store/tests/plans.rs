@@ -3,7 +3,7 @@
 
 use super::super::{
     agents, append, chats, claim, decisions, drain, enclosures, entries, exchanges, feeds, fetches, files, heads,
-    loader, moves, opens, outbox, reading, replies, sender, takeover, views, waiting, whispers,
+    loader, moves, opens, outbox, reading, registration, replies, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -30,6 +30,7 @@ async fn no_hot_statement_reads_a_whole_table() {
         outbox::HOT.to_vec(),
         reading::HOT.to_vec(),
         replies::HOT.to_vec(),
+        registration::HOT.to_vec(),
         sender::HOT.to_vec(),
         takeover::HOT.to_vec(),
         views::hot(),

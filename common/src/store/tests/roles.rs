@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake,
-    loader, moves, opens, outbox, reading, replies, sender, takeover, views, waiting, whispers,
+    agents, append, chats, claim, decisions, drain, enclosures, exchanges, feeds, fetches, files, heads, intake, lease,
+    loader, moves, opens, outbox, reading, registration, replies, sender, takeover, views, waiting, whispers,
 };
 use super::*;
 
@@ -41,7 +41,8 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("quarantine", ["SI", "SIu", "", "SIU"]),
     ("queue", ["S", "S", "S", "SI"]),
     ("refinery_schema_history", ["S", "S", "S", "S"]),
-    ("tenure", ["SIU", "", "", "S"]),
+    ("registration", ["SIU", "", "", "S"]),
+    ("tenure", ["SIU", "", "", "SIu"]),
     ("whisper", ["", "SID", "", "S"]),
 ];
 
@@ -71,6 +72,9 @@ const DENIED: &[(&str, &str)] = &[
     ("chatserver", "UPDATE account_lease SET epoch = epoch + 1"),
     ("chatserver", "UPDATE history SET body = ''"),
     ("chatserver", "UPDATE agent SET enabled = true"),
+    ("chatserver", "SELECT said FROM registration"),
+    ("operator", "UPDATE registration SET said = '{}'"),
+    ("operator", "UPDATE tenure SET epoch = epoch + 1"),
     ("operator", "DELETE FROM audit"),
     ("operator", "UPDATE audit SET actor = 'x'"),
     ("operator", "DELETE FROM history"),
@@ -135,13 +139,25 @@ fn statements() -> [(&'static str, Vec<&'static str>); 4] {
         waiting::HOT,
         whispers::HOT,
     ];
-    let connector =
-        [claim::HOT, exchanges::HOT, fetches::HOT, &files::hot(), heads::HOT, intake::HOT, sender::HOT, takeover::HOT];
+    let connector = [
+        claim::HOT,
+        exchanges::HOT,
+        fetches::HOT,
+        &files::hot(),
+        heads::HOT,
+        intake::HOT,
+        lease::TAKEOVER,
+        registration::HOT,
+        sender::HOT,
+        takeover::HOT,
+    ];
+    // A doctor's question while nobody holds the lease.
+    let beside = [exchanges::UNHELD, &[lease::RAISE, lease::RELEASE], takeover::HOT].concat();
     [
         ("chatserver", chatserver.concat()),
         ("connector", connector.concat()),
         ("loader", loader::hot()),
-        ("operator", [decided.as_slice(), intake::REPLAYED].concat()),
+        ("operator", [decided.as_slice(), intake::REPLAYED, &beside].concat()),
     ]
 }
 
