@@ -20,7 +20,7 @@ pub type SharedLimiter = Arc<Mutex<Limiter>>;
 pub type Opening = watch::Sender<Option<SharedLimiter>>;
 
 /// Nobody waits longer for the answer of an exchange.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 /// When room depends on answers that others wait for: look again so soon.
 const ANSWERS: Duration = Duration::from_millis(50);
 /// Pauses after an answer that could not be recorded double from the first to the second.
@@ -54,7 +54,8 @@ pub enum NoPermit {
 /// longer come.
 #[must_use = "an exchange that nobody ends is held until its answer can no longer come"]
 pub struct Permit {
-    exchanges: Exchanges,
+    database: Database,
+    account: AccountId,
     held: Held,
     id: ExchangeId,
     deadline: Deadline,
@@ -63,19 +64,12 @@ pub struct Permit {
 impl Exchanges {
     /// Waits until the limits allow an exchange that costs `cost` slots, and notes it. Cancel safe.
     pub async fn permit(&self, cost: usize) -> Result<Permit, NoPermit> {
-        let mut held = self.slot(cost).await?;
+        let held = self.slot(cost).await?;
         // The clock is read before the statement is sent: the row never ends before the deadline does.
         let end = Moment::now() + ANSWER;
         let noted = self.database.begin_exchange(self.account, self.epoch, cost, ANSWER).await?;
         let id = noted.ok_or(NoPermit::Over)?;
-        tokio::time::sleep(held.slot.as_ref().map_or(Duration::ZERO, Slot::starts_in)).await;
-        held.until = Some(end);
-        Ok(Permit {
-            exchanges: self.clone(),
-            held,
-            id,
-            deadline: Deadline { write_by: Fence::at(end), answer_by: end },
-        })
+        Ok(Permit::begun((&self.database, self.account), held, id, end).await)
     }
 
     async fn slot(&self, cost: usize) -> Result<Held, NoPermit> {
@@ -104,6 +98,30 @@ impl Exchanges {
 }
 
 impl Permit {
+    /// Waits until the slot of an exchange that was noted, to end by `end`, begins.
+    async fn begun(
+        (database, account): (&Database, AccountId),
+        mut held: Held,
+        id: ExchangeId,
+        end: Moment,
+    ) -> Self {
+        tokio::time::sleep(held.slot.as_ref().map_or(Duration::ZERO, Slot::starts_in)).await;
+        held.until = Some(end);
+        let deadline = Deadline { write_by: Fence::at(end), answer_by: end };
+        Self { database: database.clone(), account, held, id, deadline }
+    }
+
+    /// The same of an exchange that no tenure makes, by the limiter that was made for it alone.
+    pub(crate) async fn unheld(
+        noted: (&Database, AccountId),
+        (limiter, slot): (Limiter, Slot),
+        id: ExchangeId,
+        end: Moment,
+    ) -> Self {
+        let held = Held { limiter: Arc::new(Mutex::new(limiter)), slot: Some(slot), until: None };
+        Self::begun(noted, held, id, end).await
+    }
+
     /// When the exchange must end.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
@@ -132,7 +150,7 @@ impl Permit {
     }
 
     async fn end(&self, pause: Option<Duration>) -> Result<(), StoreError> {
-        self.exchanges.database.end_exchange(self.exchanges.account, self.id, pause).await
+        self.database.end_exchange(self.account, self.id, pause).await
     }
 }
 

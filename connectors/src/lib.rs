@@ -4,8 +4,8 @@
 //! `webhook`, and is stored alike. A part's way out: [`sender`] (due → limiter → claim → step → platform → settle).
 //! [`platform`] is the contract each folder of [`platforms`] fulfils; it knows neither SQL nor ZooKeeper, has no loop and never
 //! waits. What operators change while it serves is taken up by [`settings`]. Bytes of customers' files come later, by
-//! [`fetch`]; what is no send passes the limiter by [`exchanges`],
-//! and what an operator's program asks meanwhile waits for a quiet moment ([`beside`]).
+//! [`fetch`]; what is no send passes the limiter by [`exchanges`];
+//! an operator's program asks the platform itself only while no connector is active ([`beside`]).
 
 pub mod beside;
 pub mod exchanges;
@@ -23,4 +23,5 @@ pub mod settings;
 mod webhook;
 
 pub use public::PublicOptions;
+pub use registration::{CHECK, Said};
 pub use serve::{ConnectorOptions, Databases, serve};

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 pub use switchboard_common::model::{AddressKind, FileLimits, Limit, Scope};
 use switchboard_common::model::{Capabilities, Epoch, FileKind, Inbound, RawUpdate};
@@ -134,7 +135,7 @@ pub trait Platform: Send + Sync {
     async fn fetch(&self, at: &FileAt, max_bytes: u64, deadline: Moment) -> Result<Download, FetchError>;
 
     /// Asks the platform who we are: proves that it can be reached and takes our credentials.
-    async fn probe(&self) -> Result<(), PollError>;
+    async fn probe(&self, deadline: &Deadline) -> Result<(), PollError>;
 
     /// Whether a webhook request may come from the platform, by its head alone: a stranger's body is not even read; pure.
     fn knock(&self, _: &HeaderMap, _: &[SecretString]) -> Result<(), Forged> {
@@ -328,7 +329,8 @@ pub struct Batch {
 }
 
 /// Why a poll brought nothing.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum PollError {
     /// Try again after a pause.
     #[error("{0}")]

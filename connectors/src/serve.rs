@@ -107,7 +107,10 @@ pub async fn serve(
             let ending = tenure.ending.child();
             let receiving = async {
                 match now.receive {
-                    Receive::Poll => intake.poll(&tenure, &ending, options.poll_wait, &registration).await,
+                    Receive::Poll => {
+                        let polling = intake.poll(&tenure, &ending, options.poll_wait, &registration);
+                        tokio::join!(polling, registration.watch(&ending));
+                    }
                     Receive::Webhook => registration.keep(&ending).await,
                 }
             };

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use switchboard_common::model::RawUpdate;
 
 /// How an account's updates come: setting `receive`, every platform's.
@@ -56,7 +57,8 @@ pub struct Webhook {
 }
 
 /// What the platform says of its deliveries.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WebhookInfo {
     /// Where it delivers; empty: nowhere.
     pub url: String,
@@ -75,6 +77,12 @@ pub struct WebhookInfo {
 }
 
 impl WebhookInfo {
+    /// The same, fit to be written down: of an address other than `ours` the place alone.
+    pub fn without_secrets(&self, ours: Option<&str>) -> Self {
+        let url = if ours == Some(self.url.as_str()) { self.url.as_str() } else { self.place() };
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
     /// Scheme and host of where it delivers: the rest may hold a secret.
     pub fn place(&self) -> &str {
         let url = self.url.as_str();

@@ -238,7 +238,7 @@ impl Platform for Asking {
     async fn fetch(&self, _: &FileAt, _: u64, _: Moment) -> Result<Download, FetchError> {
         unreachable!("the door does not ask for it")
     }
-    async fn probe(&self) -> Result<(), PollError> {
+    async fn probe(&self, _: &Deadline) -> Result<(), PollError> {
         unreachable!("the door does not ask for it")
     }
 }

@@ -109,8 +109,8 @@ impl Platform for Telegram {
         Ok(self.http.get_stream(at.url.expose_secret(), &self.origin, max_bytes, deadline).await?)
     }
 
-    async fn probe(&self) -> Result<(), PollError> {
-        self.get_me().await
+    async fn probe(&self, deadline: &Deadline) -> Result<(), PollError> {
+        self.get_me(deadline).await
     }
 
     fn knock(&self, headers: &HeaderMap, secrets: &[SecretString]) -> Result<(), Forged> {

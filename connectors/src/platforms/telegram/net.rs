@@ -104,8 +104,8 @@ impl Telegram {
         })
     }
 
-    pub(super) async fn get_me(&self) -> Result<(), PollError> {
-        let answer = self.ask("getMe", json!({}), &Deadline::of(Duration::from_secs(10))).await?;
+    pub(super) async fn get_me(&self, deadline: &Deadline) -> Result<(), PollError> {
+        let answer = self.ask("getMe", json!({}), deadline).await?;
         poll_result(&answer).map(drop)
     }
 

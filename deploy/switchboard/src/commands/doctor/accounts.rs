@@ -1,4 +1,4 @@
-//! Accounts: settings that open here, secrets, the platform's own answer, and who serves them.
+//! Accounts: settings that open here, secrets, what the platform says, and who serves them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,17 +6,16 @@ use std::time::Duration;
 use switchboard_common::service::config::Config;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::store::{Account, AccountState, Database};
-use switchboard_connectors::platform::{Http, Opened, PlatformSpec, PollError, WebhookInfo};
+use switchboard_connectors::platform::{Http, PollError};
+use switchboard_connectors::platforms;
 use switchboard_connectors::settings::webhook_path;
-use switchboard_connectors::{beside, platforms};
 
 use super::Findings;
+use super::told::{self, Told, Untold};
 use super::webhook::{self, Wanted};
 use crate::commands::fleet::standing;
 use crate::process::ensemble;
 
-/// For so long a moment is waited for in which a question hinders nobody.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// A lease is renewed four times as often.
 const RENEWED_AGO_S: f64 = 10.0;
 
@@ -66,63 +65,42 @@ async fn settings(config: &Config, database: &Database, account: &Account, found
             return found.bad(format!("{name}: {error}"), format!("switchboard account set {name} KEY=VALUE"));
         }
     };
-    let told = match ask(database, account, spec, &opened).await {
+    let Told { said, age } = match told::learn(config, database, account, (spec, &opened)).await {
         Ok(told) => told,
-        Err(why) => {
-            let what = format!("{name}: {} was not asked: {why}", account.platform);
-            return found.advice(what, "again in a quieter moment, with the rights of deploy/sql/roles.sql");
-        }
+        Err(Untold { why, mend }) => return found.advice(format!("{name}: {why}"), mend),
     };
-    match told {
-        Ok(told) => {
-            found.good(format!("{name}: {} answers and takes its credentials", account.platform));
-            let wanted = Wanted {
-                account: name.as_str(),
-                receive: opened.receive,
-                public_url: &config.connector.public_url,
-                path: &webhook_path(account),
-                secrets: opened.secrets.as_ref().map_or(0, |secrets| secrets.current().len()),
-            };
-            if let Some(info) = told {
-                webhook::judge(&wanted, &info, chrono::Utc::now().timestamp(), found);
-            }
-        }
-        Err(PollError::AccountDown(why)) => found.bad(
-            format!("{name}: {} refuses the account: {why}", account.platform),
+    let age_s = age.map_or(0, |age| age.as_secs() as i64);
+    let when = age.map_or(String::new(), |_| format!(", as the active was told {} ago", webhook::span(age_s)));
+    if said.error.is_none() {
+        found.good(format!("{name}: {} answers and takes its credentials{when}", account.platform));
+    }
+    if let Some(info) = said.webhook {
+        let wanted = Wanted {
+            account: name.as_str(),
+            receive: opened.receive,
+            public_url: &config.connector.public_url,
+            path: &webhook_path(account),
+            secrets: opened.secrets.as_ref().map_or(0, |secrets| secrets.current().len()),
+            age_s,
+        };
+        webhook::judge(&wanted, &info, chrono::Utc::now().timestamp(), found);
+    }
+    let Some(error) = said.error else { return };
+    let host = if age.is_some() { "the active's host" } else { "this host" };
+    match error {
+        PollError::AccountDown(why) => found.bad(
+            format!("{name}: {} refuses the account: {why}{when}", account.platform),
             format!("get a new token, put it into the file, or: switchboard account set {name} token=file:/path"),
         ),
-        Err(PollError::Throttled(span)) => found.advice(
-            format!("{name}: {} asks for a pause of {} s", account.platform, span.as_secs()),
+        PollError::Throttled(span) => found.advice(
+            format!("{name}: {} asks for a pause of {} s{when}", account.platform, span.as_secs()),
             "wait so long; `switchboard fleet` shows pauses",
         ),
-        Err(error) => found.bad(
-            format!("{name}: {} cannot be reached from this host: {error}", account.platform),
+        error => found.bad(
+            format!("{name}: {} cannot be reached from {host}: {error}{when}", account.platform),
             "is there a firewall or a proxy (connector.proxy) between, and is base_url right?",
         ),
     }
-}
-
-/// Who we are, and where the platform delivers when that is looked after: of a disabled account it is not.
-async fn ask(
-    database: &Database,
-    account: &Account,
-    spec: &PlatformSpec,
-    opened: &Opened,
-) -> Result<Result<Option<WebhookInfo>, PollError>, beside::NotNow> {
-    let (platform, limits) = (opened.platform.as_ref(), opened.capabilities.limits.as_slice());
-    let both = account.enabled && spec.webhook_secret.is_some();
-    let permit = beside::permit(database, account, (platform, limits), 1 + usize::from(both), PATIENCE).await?;
-    let told = async {
-        platform.probe().await?;
-        if both { platform.webhook_info(permit.deadline()).await.map(Some) } else { Ok(None) }
-    };
-    let told = told.await;
-    match &told {
-        // It is noted until it is; an operator does not wait for that.
-        Err(PollError::Throttled(span)) => drop(tokio::time::timeout(PATIENCE, permit.throttled(*span)).await),
-        _ => permit.answered().await,
-    }
-    Ok(told)
 }
 
 fn served(state: &AccountState, line: Option<Vec<String>>, found: &mut Findings) {

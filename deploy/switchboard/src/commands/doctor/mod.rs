@@ -5,6 +5,7 @@ mod certificate;
 mod host;
 mod postgres;
 mod proxy;
+mod told;
 mod webhook;
 mod zookeeper;
 

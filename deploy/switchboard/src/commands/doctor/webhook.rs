@@ -6,7 +6,7 @@ use super::Findings;
 
 /// So many updates wait only where nobody takes them in.
 const MANY: u64 = 100;
-/// A delivery that failed within these seconds says how it is now; older than a day it is history.
+/// A delivery that failed within these seconds before the platform was asked says how it is now; older than a day it is history.
 const LATELY: (i64, i64) = (600, 86_400);
 
 /// How an account's updates should come.
@@ -19,9 +19,11 @@ pub(super) struct Wanted<'a> {
     pub path: &'a str,
     /// Secrets in force.
     pub secrets: usize,
+    /// How long ago the platform was asked, seconds.
+    pub age_s: i64,
 }
 
-/// Compares what the platform said at `now`, seconds of the epoch, with what should be.
+/// Compares what the platform said with what should be; it is `now`, seconds of the epoch.
 pub(super) fn judge(wanted: &Wanted<'_>, info: &WebhookInfo, now: i64, found: &mut Findings) {
     let name = wanted.account;
     match wanted.receive {
@@ -81,11 +83,12 @@ fn delivered(wanted: &Wanted<'_>, info: &WebhookInfo, now: i64, found: &mut Find
             "when every host has the new one in its first line, remove the second",
         );
     }
-    trouble(name, info, now, found);
+    trouble(wanted, info, now, found);
 }
 
 /// The last delivery that failed.
-fn trouble(name: &str, info: &WebhookInfo, now: i64, found: &mut Findings) {
+fn trouble(wanted: &Wanted<'_>, info: &WebhookInfo, now: i64, found: &mut Findings) {
+    let name = wanted.account;
     let (Some(error), Some(at)) = (&info.last_error, info.failed_at) else {
         return found.good(format!("{name}: no delivery has failed since the webhook was set"));
     };
@@ -108,12 +111,14 @@ fn trouble(name: &str, info: &WebhookInfo, now: i64, found: &mut Findings) {
     };
     match ago {
         ago if ago > LATELY.1 => found.good(format!("{name}: no delivery has failed for {}", span(ago))),
-        ago if ago > LATELY.0 || info.pending == 0 => found.advice(what, mend),
+        // What waits is what waited then.
+        ago if ago - wanted.age_s > LATELY.0 || info.pending == 0 => found.advice(what, mend),
         _ => found.bad(what, mend),
     }
 }
 
-fn span(seconds: i64) -> String {
+/// So long, in words.
+pub(super) fn span(seconds: i64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),

@@ -5,7 +5,7 @@ const NOW: i64 = 1_800_000_000;
 const OURS: &str = "https://chat.example.com/webhooks/shop/telegram";
 
 fn judged(receive: Receive, public_url: &str, info: &WebhookInfo) -> Vec<(Level, String)> {
-    let wanted = Wanted { account: "shop", receive, public_url, path: "/webhooks/shop/telegram", secrets: 1 };
+    let wanted = Wanted { account: "shop", receive, public_url, path: "/webhooks/shop/telegram", secrets: 1, age_s: 0 };
     let mut found = Findings::default();
     judge(&wanted, info, NOW, &mut found);
     assert!(found.all.iter().all(|one| (one.level == Level::Good) == one.mend.is_none()), "{found:?}");
@@ -87,8 +87,28 @@ fn two_secrets_are_not_for_ever() {
         public_url: "",
         path: "/webhooks/shop/telegram",
         secrets: 2,
+        age_s: 0,
     };
     let mut found = Findings::default();
     judge(&wanted, &set(), NOW, &mut found);
     assert!(found.all.iter().any(|one| one.what.contains("two webhook secrets")), "{found:?}");
+}
+
+#[test]
+fn what_was_bad_when_the_platform_was_asked_is_bad_until_it_is_asked_again() {
+    let info = failed("Wrong response: 502 Bad Gateway", 620, 3);
+    for (age_s, level) in [(0, Level::Advice), (60, Level::Bad)] {
+        let wanted = Wanted {
+            account: "shop",
+            receive: Receive::Webhook,
+            public_url: "",
+            path: "/webhooks/shop/telegram",
+            secrets: 1,
+            age_s,
+        };
+        let mut found = Findings::default();
+        judge(&wanted, &info, NOW, &mut found);
+        let told = found.all.iter().find(|one| one.what.contains("10 min ago"));
+        assert_eq!(told.map(|one| one.level), Some(level), "{found:?}");
+    }
 }
