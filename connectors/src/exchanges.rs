@@ -99,12 +99,7 @@ impl Exchanges {
 
 impl Permit {
     /// Waits until the slot of an exchange that was noted, to end by `end`, begins.
-    async fn begun(
-        (database, account): (&Database, AccountId),
-        mut held: Held,
-        id: ExchangeId,
-        end: Moment,
-    ) -> Self {
+    async fn begun((database, account): (&Database, AccountId), mut held: Held, id: ExchangeId, end: Moment) -> Self {
         tokio::time::sleep(held.slot.as_ref().map_or(Duration::ZERO, Slot::starts_in)).await;
         held.until = Some(end);
         let deadline = Deadline { write_by: Fence::at(end), answer_by: end };

@@ -1,14 +1,15 @@
 //! A doctor finds nothing bad in a healthy fleet, and names each broken thing with its mend.
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
-use switchboard_tests::harness::{Fleet, FleetOptions, customer, until};
+use switchboard_tests::harness::{Backlog, Fleet, FleetOptions, customer, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::webhooks::{deliveries, registered};
+use crate::limits::{refused, to_each};
+use crate::webhooks::{calls, deliveries, registered};
 
 /// What the doctor found, and whether it was satisfied.
 fn doctor(fleet: &Fleet, arguments: &[&str], environment: &[(&str, &str)]) -> (bool, Vec<Value>) {
@@ -39,13 +40,13 @@ fn only_bad(found: &[Value], words: &[&str]) {
 async fn a_doctor_names_what_is_broken_and_what_mends_it() {
     let fleet = Fleet::start(FleetOptions { chatservers: 1, ..FleetOptions::pair("doctor") }).await;
     fleet.paired().await;
+    written_down(&fleet, "").await;
     let (satisfied, found) = doctor(&fleet, &[], &[]);
     assert!(satisfied && bad(&found).is_empty(), "a healthy fleet: {found:#?}");
-    let said = |words: &str| found.iter().any(|finding| finding["what"].as_str().is_some_and(|w| w.contains(words)));
     for words in
         ["telegram answers", "grants the session timeout", "tables at version", "1 standing by", "connector support"]
     {
-        assert!(said(words), "{words}: {found:#?}");
+        assert!(said(&found, words), "{words}: {found:#?}");
     }
     // Every finding that is not good says what would be better.
     assert!(found.iter().all(|finding| finding["level"] == "good" || finding["mend"].is_string()), "{found:#?}");
@@ -117,21 +118,71 @@ async fn a_doctor_names_a_proxy_that_strips_the_upgrade() {
     assert!(bad(&doctor(&fleet, &["--public-url", nobody], &[]).1)[0].contains("cannot be fetched"));
 }
 
+/// Whether a finding has these words.
+fn said(found: &[Value], words: &str) -> bool {
+    found.iter().any(|finding| finding["what"].as_str().is_some_and(|what| what.contains(words)))
+}
+
+/// Exactly one bad finding, with all of these words, beside the one that nobody serves the account.
+fn only_bad_unserved(found: &[Value], words: &[&str]) {
+    let (unserved, others): (Vec<_>, Vec<_>) =
+        found.iter().cloned().partition(|finding| finding["what"] == "support: no connector is active");
+    assert_eq!(unserved.len(), 1, "{found:#?}");
+    only_bad(&others, words);
+}
+
+/// Waits until the active has written down that the platform delivers there.
+async fn written_down(fleet: &Fleet, address: &str) {
+    let sql = format!("SELECT count(*) FROM registration WHERE said->'webhook'->>'url' = '{address}'");
+    until("it to be written down", 20, async || (fleet.onlooker.number(&sql).await? == 1).then_some(())).await;
+}
+
+/// The platform is asked by the active alone while there is one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doctor_asks_the_platform_where_it_delivers() {
+async fn a_doctor_tells_what_the_active_was_told() {
+    let options = FleetOptions { webhook: true, chatservers: 1, ..FleetOptions::new("doctor-told") };
+    let fleet = Fleet::start(options).await;
+    let own = Fleet::webhook_at(&fleet.public_base());
+    registered(&fleet, &own).await;
+    written_down(&fleet, &own).await;
+    let exchanges = "SELECT count(*) FROM exchange";
+    let before = fleet.onlooker.number(exchanges).await;
+    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
+    assert!(satisfied && said(&found, "updates are delivered to http://127.0.0.1"), "{found:#?}");
+    assert!(said(&found, "telegram answers and takes its credentials, as the active was told"), "{found:#?}");
+    assert_eq!((fleet.onlooker.number(exchanges).await, calls(&fleet, "getMe")), (before, 0), "nobody asked");
+
+    let untold = |found: &[Value], words: &str| {
+        let advice = found.iter().find(|finding| finding["what"].as_str().is_some_and(|what| what.contains(words)));
+        advice.is_some_and(|advice| advice["level"] == "advice") && !said(found, "telegram answers")
+    };
+    let change = |sql: &str| format!("WITH changed AS ({sql} RETURNING 1) SELECT count(*) FROM changed");
+    let older = change("UPDATE registration SET checked_at = checked_at - interval '1 hour'");
+    assert_eq!(fleet.onlooker.number(&older).await, Some(1));
+    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
+    assert!(satisfied && untold(&found, "too old to tell anything"), "{found:#?}");
+    assert_eq!(fleet.onlooker.number(&change("DELETE FROM registration")).await, Some(1));
+    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
+    assert!(satisfied && untold(&found, "no connector has written down yet"), "{found:#?}");
+    assert_eq!((fleet.onlooker.number(exchanges).await, calls(&fleet, "getMe")), (before, 0), "still nobody");
+
+    // New settings begin with a look.
+    let elsewhere = "https://elsewhere.example/hook?key=hunter2";
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    fleet.operate(&["account", "set", "support", "receive=poll"]);
+    written_down(&fleet, "").await;
+    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
+    assert!(satisfied && said(&found, "so polls are answered") && said(&found, "as the active was told"), "{found:#?}");
+    let kept = fleet.onlooker.text("SELECT string_agg(said::text, '') FROM registration").await.unwrap();
+    assert!(!kept.contains("hunter2"), "{kept}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_asks_the_platform_while_nobody_serves() {
     let options = FleetOptions { webhook: true, chatservers: 1, ..FleetOptions::new("doctor-webhook") };
     let mut fleet = Fleet::start(options).await;
     let own = Fleet::webhook_at(&fleet.public_base());
     registered(&fleet, &own).await;
-    let (satisfied, found) = doctor(&fleet, &["--account", "support"], &[]);
-    let said = |found: &[Value], words: &str| found.iter().any(|one| one["what"].as_str().unwrap().contains(words));
-    assert!(satisfied && said(&found, "updates are delivered to http://127.0.0.1"), "{found:#?}");
-    assert_eq!(fleet.onlooker.number("SELECT max(cost)::bigint FROM exchange").await, Some(2), "it was noted");
-    let elsewhere = "https://elsewhere.example/hook?key=hunter2";
-    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
-    let found = doctor(&fleet, &["--account", "support"], &[]).1;
-    only_bad(&found, &["delivered elsewhere, to https://elsewhere.example\" ", "get a new one"]);
-
     // With another secret our own address refuses what is brought.
     fleet.platform.order("set_webhook", json!({"url": own, "secret_token": "guessed-by-a-stranger"})).await;
     fleet.platform.message(customer(1), "who is there? [[d1]]").await;
@@ -139,16 +190,71 @@ async fn a_doctor_asks_the_platform_where_it_delivers() {
         deliveries(&fleet).iter().any(|(_, status)| *status == Some(401)).then_some(())
     })
     .await;
-    only_bad(&doctor(&fleet, &["--account", "support"], &[]).1, &["a delivery failed", "401", "webhook_secret"]);
+    fleet.platform.order("webhook", json!({"hold": true})).await;
+    fleet.connector(0).stop(15).await;
+    let ask = || doctor(&fleet, &["--account", "support"], &[]).1;
+    let found = ask();
+    only_bad_unserved(&found, &["a delivery failed", "401", "webhook_secret"]);
+    assert!(said(&found, "telegram answers and takes its credentials"), "{found:#?}");
+    assert!(!said(&found, "as the active was told"), "{found:#?}");
+    assert_eq!(fleet.onlooker.number("SELECT max(cost)::bigint FROM exchange").await, Some(2), "it was noted");
+    let elsewhere = "https://elsewhere.example/hook?key=hunter2";
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    only_bad_unserved(&ask(), &["delivered elsewhere, to https://elsewhere.example\" ", "get a new one"]);
     fleet.platform.order("set_webhook", json!({"url": ""})).await;
-    only_bad(&doctor(&fleet, &["--account", "support"], &[]).1, &["no webhook is set", "connector --account support"]);
+    only_bad_unserved(&ask(), &["no webhook is set", "connector --account support"]);
 
     fleet.operate(&["account", "set", "support", "receive=poll"]);
-    until("it to be polled", 20, async || (fleet.platform.state().await["queue"]["waiting"] == 0).then_some(())).await;
-    assert!(said(&doctor(&fleet, &["--account", "support"], &[]).1, "so polls are answered"));
+    assert!(said(&ask(), "so polls are answered"));
     // A running connector would remove it.
+    fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    only_bad_unserved(&ask(), &["409", "elsewhere.example"]);
+    let epoch = fleet.onlooker.number("SELECT epoch FROM account_lease").await;
+    assert_eq!(epoch, Some(1), "what was given up need not be taken");
+    fleet.start_connector(0, &[]).await;
+    written_down(&fleet, "").await;
     fleet.kill_connector(0);
     fleet.platform.order("set_webhook", json!({"url": elsewhere})).await;
+    let aged = "WITH aged AS (UPDATE account_lease SET renewed_at = renewed_at - interval '1 min' RETURNING 1)
+                SELECT count(*) FROM aged";
+    assert_eq!(fleet.onlooker.number(aged).await, Some(1));
     let polls = bad(&doctor(&fleet, &["--account", "support"], &[]).1);
     assert!(polls.iter().any(|words| words.contains("409") && words.contains("elsewhere.example")), "{polls:#?}");
+    assert!(polls.iter().any(|words| words.contains("has not renewed its lease")) && polls.len() == 2, "{polls:#?}");
+}
+
+/// A doctor asks while the active stands still in the midst of a burst, for longer than the dead do; then that one goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_exceeds_no_limit_beside_a_frozen_active() {
+    let options = FleetOptions { arrival_jitter_ms: 20, ..FleetOptions::new("doctor-frozen") };
+    let mut fleet = Fleet::start(options).await;
+    let backlog = Backlog::of(&fleet, "daria").await;
+    let customers: Vec<i64> = (0..300).map(customer).collect();
+    let chats = backlog.chats(&fleet, &customers).await;
+    let mut witness = fleet.witness();
+    backlog.submit(to_each(&chats, 1, "all")).await;
+    until("messages to go out", 60, async || (witness.sent() >= 60).then_some(())).await;
+    let found = doctor(&fleet, &["--account", "support"], &[]).1;
+    assert!(said(&found, "as the active was told") && calls(&fleet, "getMe") == 0, "{found:#?}");
+
+    let active = fleet.active().await;
+    let frozen = fleet.freeze(active);
+    let stale = "SELECT (clock_timestamp() - renewed_at > interval '10 s')::int::bigint FROM account_lease";
+    until("the lease to be stale", 30, async || (fleet.onlooker.number(stale).await? == 1).then_some(())).await;
+    let mut command = fleet.command();
+    let mut asking = command.args(["doctor", "--account", "support"]).stdout(Stdio::null()).spawn().unwrap();
+    until("it to ask", 20, async || (calls(&fleet, "getMe") == 1).then_some(())).await;
+    fleet.thaw(active, frozen);
+    // It tells that the active had not renewed its lease.
+    assert_eq!(tokio::task::block_in_place(|| asking.wait()).unwrap().code(), Some(1));
+    fleet.rest(&[], 90).await;
+    assert_eq!(refused(&fleet).await, [], "none over a limit");
+    let ledger = "SELECT count(*) FROM tenure WHERE epoch = 2 AND starts_with(holder, 'doctor ') AND way = 'anyone'
+                   AND released_at >= begun_at";
+    assert_eq!(fleet.onlooker.number(ledger).await, Some(1));
+    let expected =
+        fleet.expectations().require(&["OUT-1", "OUT-3", "OUT-8", "OUT-9", "OUT-10", "LD-1", "LD-2", "LD-3"]);
+    let report = fleet.verdict(&expected).await;
+    report.assert_clean();
+    assert_eq!((report.figures.lost, report.figures.duplicated), (0, 0));
 }

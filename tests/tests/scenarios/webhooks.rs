@@ -23,7 +23,7 @@ pub fn deliveries(fleet: &Fleet) -> Vec<(String, Option<i64>)> {
 }
 
 /// How many calls of a method took effect.
-fn calls(fleet: &Fleet, method: &str) -> usize {
+pub fn calls(fleet: &Fleet, method: &str) -> usize {
     let log = std::fs::read_to_string(fleet.dir.join("mock.jsonl")).unwrap();
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     events.filter(|event| event["ev"] == "call" && event["method"] == method && event["applied"] == true).count()

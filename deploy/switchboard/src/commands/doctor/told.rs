@@ -43,7 +43,9 @@ pub(super) async fn learn(
         Err(why) => why,
     };
     let mend = match why {
-        NotNow::Unvouched => format!("it looks at it, and asks, when it starts: switchboard connector --account {name}"),
+        NotNow::Unvouched => {
+            format!("it looks at it, and asks, when it starts: switchboard connector --account {name}")
+        }
         _ => "again in a quieter moment, with the rights of deploy/sql/roles.sql".to_owned(),
     };
     Err(Untold { why: format!("{platform} was not asked: {why}"), mend })
