@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use switchboard_common::service::health::Health;
 use switchboard_common::service::shutdown::Shutdown;
 use switchboard_common::tenure::Tenure;
+use tokio::sync::Mutex;
 
 use crate::exchanges::Exchanges;
 use crate::platform::{Deadline, PollError, Webhook, WebhookInfo};
@@ -29,9 +30,11 @@ const REFUSED: Duration = Duration::from_secs(5);
 
 /// An account's registration at its platform.
 pub(crate) struct Registration {
-    pub now: Arc<InForce>,
-    pub exchanges: Exchanges,
-    pub health: Health,
+    now: Arc<InForce>,
+    exchanges: Exchanges,
+    health: Health,
+    /// One after the other: what was asked later is written down later.
+    looking: Mutex<()>,
 }
 
 /// What one tenure knows of the platform's side.
@@ -59,6 +62,11 @@ impl Pace {
 }
 
 impl Registration {
+    /// Of the settings in force, for one tenure.
+    pub fn new(now: Arc<InForce>, exchanges: Exchanges, health: Health) -> Self {
+        Self { now, exchanges, health, looking: Mutex::new(()) }
+    }
+
     /// Sees to it, until `ending` begins, that the platform delivers to us.
     pub async fn keep(&self, ending: &Shutdown) {
         let (Some(url), Some(secrets)) = (&self.now.webhook_url, &self.now.secrets) else { return };
@@ -100,6 +108,7 @@ impl Registration {
 
     /// Asks where the platform delivers, and writes down what it says.
     async fn look(&self) -> Result<WebhookInfo, PollError> {
+        let _one = self.looking.lock().await;
         let info = self.exchange(None, async |by| self.now.platform.webhook_info(by).await).await?;
         self.note(Some(&info), None).await;
         Ok(info)

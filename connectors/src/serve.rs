@@ -93,7 +93,7 @@ pub async fn serve(
             };
             let (opening, limiter) = watch::channel(None);
             let exchanges = Exchanges { account: id, epoch: tenure.epoch, database: database.clone(), limiter };
-            let registration = Registration { now: now.clone(), exchanges: exchanges.clone(), health: health.clone() };
+            let registration = Registration::new(now.clone(), exchanges.clone(), health.clone());
             let fetcher = Fetcher {
                 account: now.account.clone(),
                 platform: now.platform.clone(),

@@ -27,6 +27,9 @@
 //! | ZooKeeper does not tell | at once | 2T | `released`, `anyone` |
 //! | behind another | not before that one had its turn, unless it steps back | 2T | `anyone` |
 //!
+//! A doctor that must ask the platform although a holder died raises by the last rule, too, and releases in the same
+//! transaction (`store::exchanges`): a holder that was only frozen must not go on with a limiter that does not count it.
+//!
 //! # Stepping back
 //!
 //! An operator's `handover`, or the active itself on SIGTERM, sets a flag in the lease row. The active goes on for T/8, in which

@@ -38,6 +38,7 @@
 //!   sent and so ends first; a look that refuses too early is `Unsent`, which may happen at any moment anyway.
 //! * **A lease may go stale at any moment**, whoever lives: a holder may be paused for any time. So it does not matter who
 //!   is first in line and how long a candidate waits: *every* wrong takeover is in here. ZooKeeper only says who tries.
+//! * **A doctor that ends a dead one's tenure** is a connector that raises and releases, and claims nothing between.
 //! * **A raise and the look before it** are one step: a compare-and-set whose look is outdated changes no row.
 //! * **The claim's statement** is two steps, the locked check and the commit; nothing else in it can be told apart from
 //!   outside. It takes one part; a batch is several claims that nothing came between.
