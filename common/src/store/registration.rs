@@ -29,6 +29,8 @@ SELECT account_id, epoch, clock_timestamp(), $3 FROM me
 const READ: &str = "
 SELECT epoch, said, extract(epoch FROM clock_timestamp() - checked_at)::float8 AS age FROM registration WHERE account_id = $1";
 
+/// For the tests that read plans and rights.
+#[cfg(test)]
 pub(super) const HOT: &[&str] = &[NOTE, READ];
 
 impl Database {
