@@ -126,7 +126,7 @@ async fn a_connector_that_begins_meanwhile_is_seen_or_counts_the_exchange() {
     let (decide, decided) = std::sync::mpsc::channel::<()>();
     let database = f.database.clone();
     let asking = tokio::spawn(async move {
-        let room = |_: &LeftBehind| {
+        let room = move |_: &LeftBehind| {
             inside.send(()).unwrap();
             tokio::task::block_in_place(|| decided.recv())
         };
