@@ -21,7 +21,7 @@ pub use said::Said;
 pub const CHECK: Duration = Duration::from_secs(600);
 /// The same after trouble, doubling to the second.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// How often the secret is looked at, so that the platform soon has a new one.
+/// How often the secret is looked at, so that the platform soon has a new one; an account that polls asks first after it.
 const LOOK: Duration = Duration::from_secs(1);
 /// A stranger's webhook is removed so often at most: whoever sets it should notice before we fight.
 const REMOVAL: Duration = Duration::from_secs(60);
@@ -94,6 +94,8 @@ impl Registration {
     /// Of an account that polls: asks from time to time, until `ending` begins. What is wrong the polls themselves show and mend.
     pub async fn watch(&self, ending: &Shutdown) {
         let mut pace = Pace(AGAIN.0);
+        // What waited for this tenure goes first.
+        ending.pause(LOOK).await;
         while !ending.has_begun() {
             let looked = tokio::select! {
                 looked = self.look() => looked.map(drop),
