@@ -123,7 +123,7 @@ async fn a_connector_that_begins_meanwhile_is_seen_or_counts_the_exchange() {
     f.run("UPDATE account_lease SET released = true").await;
     connection.done();
     let (inside, deciding) = tokio::sync::oneshot::channel();
-    let (decide, decided) = std::sync::mpsc::channel::<()>();
+    let (decide, decided) = std::sync::mpsc::sync_channel::<()>(1);
     let database = f.database.clone();
     let asking = tokio::spawn(async move {
         let room = move |_: &LeftBehind| {
