@@ -38,7 +38,7 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
                     }
                     match drained.taken + drained.unknown {
                         _ if drained.is_all() => break,
-                        0 => held(&wakes, &shutdown).await,
+                        0 => to_read |= held(&wakes, &shutdown).await,
                         _ => {}
                     }
                 }
@@ -56,11 +56,12 @@ pub(crate) async fn run(database: Database, doorbells: Doorbells, wakes: Arc<Wak
     }
 }
 
-/// Waits until a chat that somebody holds may be free. Whoever held it rings when it has committed.
-async fn held(wakes: &Wakes, shutdown: &Shutdown) {
+/// Waits until a chat that somebody holds may be free. Whoever held it rings when it has committed: then there is something to
+/// read, too, and true is returned.
+async fn held(wakes: &Wakes, shutdown: &Shutdown) -> bool {
     tokio::select! {
-        () = wakes.drain.notified() => {}
-        _ = shutdown.pause(HELD) => {}
+        () = wakes.drain.notified() => true,
+        _ = shutdown.pause(HELD) => false,
     }
 }
 
