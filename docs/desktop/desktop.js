@@ -101,8 +101,12 @@ function lists() {
     line.setAttribute("aria-current", chat.chat === shown);
     return line;
   };
-  $("own").replaceChildren(...of("taken").filter(mine).map((chat) => item(chat, () => open(chat.chat))));
-  $("waiting").replaceChildren(...of("waiting").map((chat) => item(chat, () => take(chat.chat))));
+  // Only what changed: a line that is replaced between press and release is never clicked.
+  const show = (list, lines) => {
+    if (lines.map((line) => line.outerHTML).join("") !== list.innerHTML) list.replaceChildren(...lines);
+  };
+  show($("own"), of("taken").filter(mine).map((chat) => item(chat, () => open(chat.chat))));
+  show($("waiting"), of("waiting").map((chat) => item(chat, () => take(chat.chat))));
   $("composer").hidden = !mine(chats.get(shown));
 }
 

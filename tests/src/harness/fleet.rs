@@ -42,7 +42,6 @@ pub struct Fleet {
     pub proxy: Option<Proxy>,
     /// Environment of each connector, kept when it is started again.
     pub surroundings: Vec<HashMap<String, String>>,
-    pub(super) crash_witness: PathBuf,
     pub(super) connectors: Vec<Option<Process>>,
     pub(super) settings: Settings,
     pub(super) options: FleetOptions,
@@ -108,7 +107,6 @@ impl Fleet {
             files_log: OnceLock::new(),
             surroundings: (0..options.connectors).map(surroundings).collect(),
             links,
-            crash_witness: dir.join("crash-witness"),
             connectors: (0..options.connectors).map(|_| None).collect(),
             admin_ports: (0..options.connectors + options.chatservers).map(|_| free_port()).collect(),
             chat_ports,

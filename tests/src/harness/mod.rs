@@ -30,6 +30,8 @@ mod witness;
 mod workload;
 mod zookeeper;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 pub use backlog::{Backlog, Wanted};
 pub use cut::{Cut, Passage};
 pub use deed::Simulator;
@@ -80,8 +82,16 @@ impl Dice {
 ///
 /// When there is none.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("bound").port()
+    /// Below those that the kernel gives to whoever connects: until the server starts nobody else takes it.
+    const PORTS: std::ops::Range<u32> = 20_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (from, count) = (std::process::id().wrapping_mul(97), PORTS.end - PORTS.start);
+    let port = (0..count).find_map(|_| {
+        let place = from.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = u16::try_from(PORTS.start + place).expect("a port");
+        std::net::TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    port.expect("loopback has a free port")
 }
 
 /// Lets a fault last: its length is the subject.

@@ -65,7 +65,7 @@ impl Fleet {
     /// Ends a connector in order and starts it again such that it dies, or with `stop` freezes itself, at a point
     /// (`NAME:N`).
     pub async fn arm_connector(&mut self, number: usize, point: &str, how: &str) {
-        let witness = self.crash_witness.to_string_lossy().into_owned();
+        let witness = self.crash_witness(point);
         let environment =
             [("SWITCHBOARD_CRASH_AT", point), ("SWITCHBOARD_CRASH_HOW", how), ("SWITCHBOARD_CRASH_WITNESS", &witness)];
         self.connector(number).stop(15).await;
@@ -154,10 +154,16 @@ impl Fleet {
         self.crash_point(number, point, json!({"t": stopped, "how": "stop", "t1": boottime_ns()}));
     }
 
+    /// Where a process that dies at a point (`NAME:N`) says so: two may die one right after the other.
+    pub fn crash_witness(&self, point: &str) -> String {
+        self.dir.join(format!("crash-witness-{}", point.replace(':', "-"))).to_string_lossy().into_owned()
+    }
+
     pub(super) fn point_was_hit(&self, point: &str) {
-        let said = std::fs::read_to_string(&self.crash_witness).unwrap_or_default();
+        let witness = self.crash_witness(point);
+        let said = std::fs::read_to_string(&witness).unwrap_or_default();
         assert_eq!(said.trim(), point, "{point} was not hit");
-        std::fs::remove_file(&self.crash_witness).expect("the run's folder can be written");
+        std::fs::remove_file(witness).expect("the run's folder can be written");
     }
 
     fn crash_point(&mut self, number: usize, point: &str, mut more: Value) {

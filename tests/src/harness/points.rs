@@ -24,7 +24,7 @@ impl Fleet {
     pub fn dying_at(&self, point: &str) -> Vec<(&'static str, String)> {
         vec![
             ("SWITCHBOARD_CRASH_AT", point.to_owned()),
-            ("SWITCHBOARD_CRASH_WITNESS", self.crash_witness.to_string_lossy().into_owned()),
+            ("SWITCHBOARD_CRASH_WITNESS", self.crash_witness(point)),
         ]
     }
 

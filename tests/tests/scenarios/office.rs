@@ -37,6 +37,10 @@ async fn operators_take_parts_back_and_send_them_again() {
     let id = waiting[0]["id"].to_string();
     let would = fleet.operate(&["outbox", "cancel", "support", &id, "--dry-run"]);
     assert!(would.ends_with("1 would be cancelled") && listed(&fleet, &["--state", "queued"]).len() == 2, "{would}");
+    fleet.agents_log.write(
+        "decision",
+        json!({"agent": "an operator", "chat": chat, "of": first, "part": null, "action": "cancel", "ok": true, "code": null}),
+    );
     fleet.operate(&["outbox", "cancel", "support", &id]);
     shown(first, "cancelled").await;
     fleet.operate(&["account", "enable", "support"]);

@@ -75,7 +75,7 @@ async fn ninety_at_once(run: &mut Run) {
 
 /// A chatserver stops with numbers taken and nothing committed; the other one goes on with the next.
 async fn numbered_before_the_commit(run: &mut Run) {
-    let witness = run.fleet.dir.join("crash-witness").to_string_lossy().into_owned();
+    let witness = run.fleet.crash_witness("C0:1");
     let environment =
         [("SWITCHBOARD_CRASH_AT", "C0:1"), ("SWITCHBOARD_CRASH_HOW", "stop"), ("SWITCHBOARD_CRASH_WITNESS", &witness)];
     run.fleet.chatserver(0).stop(15).await;

@@ -134,7 +134,10 @@ async fn handed_over_with_a_full_window(run: &mut Run, office: &mut Office) {
     run.injected("handover");
     run.witnessed(format!("handover: epoch {now}"));
     // The rest is due in a minute; whoever forgot that sends it now.
-    lasting(1_500).await;
+    match run.sabotaged {
+        true => until("more than the minute holds to go out", 20, async || (witness.sent() > full).then_some(())).await,
+        false => lasting(1_500).await,
+    }
     for seq in seqs.split_off(20) {
         // Refused when it has gone out.
         let _ = office.agent.cancel(&chat, seq).await;
