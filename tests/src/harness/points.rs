@@ -22,10 +22,7 @@ impl Fleet {
 
     /// The environment of a process that dies at a point.
     pub fn dying_at(&self, point: &str) -> Vec<(&'static str, String)> {
-        vec![
-            ("SWITCHBOARD_CRASH_AT", point.to_owned()),
-            ("SWITCHBOARD_CRASH_WITNESS", self.crash_witness(point)),
-        ]
+        vec![("SWITCHBOARD_CRASH_AT", point.to_owned()), ("SWITCHBOARD_CRASH_WITNESS", self.crash_witness(point))]
     }
 
     /// A process that no log is about has died: it was at its point.

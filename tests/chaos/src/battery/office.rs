@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use switchboard_tests::agent::{Agent, AgentOptions};
 use switchboard_tests::harness::{customer, until};
 
@@ -52,22 +53,35 @@ impl Office {
         office
     }
 
-    /// Takes a chat that comes next.
-    pub async fn another(&self) -> String {
-        until("another chat", 20, async || {
-            let waiting: Vec<String> = self.agent.view().waiting().map(str::to_owned).collect();
-            for chat in waiting {
-                let _ = self.agent.take(&chat).await;
-            }
-            let own: Vec<String> = self.agent.view().own().map(str::to_owned).collect();
-            own.into_iter().find(|chat| !self.chats.contains(chat))
-        })
-        .await
-    }
-
     /// Its chats in turn: an unclear reply keeps its chat busy for a while.
     pub fn chat(&mut self) -> String {
         self.next += 1;
         self.chats[self.next % self.chats.len()].clone()
     }
+}
+
+/// A group in which a customer has written, and a session of whichever agent took its chat.
+pub async fn group(run: &mut Run, group: i64, tag: &str, seed: u64) -> (String, Arc<Agent>) {
+    let fleet = &run.fleet;
+    fleet.platform.order("group", json!({"chat": group, "title": "A group"})).await;
+    let hello = json!({"chat": group, "from": customer(6_000), "text": format!("we are many [[{tag}-hello]]")});
+    fleet.platform.order("messages", json!({"items": [hello]})).await;
+    let sql = |what| {
+        format!("SELECT {what} FROM chat c LEFT JOIN agent a ON a.id = c.agent_id WHERE c.platform_key = '{group}'")
+    };
+    let chat = until("the group's chat", 20, async || fleet.onlooker.text(&sql("c.id::text")).await).await;
+    let eager = Arc::new(fleet.agent("anna", seed));
+    let name = until("the group's chat to be taken", 20, async || {
+        if eager.view().waiting().any(|waiting| waiting == chat) {
+            let _ = eager.take(&chat).await;
+        }
+        fleet.onlooker.text(&sql("a.name")).await
+    })
+    .await;
+    let token = fleet.operate(&["token", "--agent", &name]);
+    let options = AgentOptions::new(&name, &token, fleet.websockets(), fleet.agents_log.clone());
+    let agent = Arc::new(Agent::spawn(options));
+    run.more_in += 1;
+    run.guests.extend([eager, agent.clone()]);
+    (chat, agent)
 }

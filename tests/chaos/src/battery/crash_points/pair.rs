@@ -1,16 +1,14 @@
 //! Poller, sender and takeover: two connectors die in turn. While one lies dead, the other is armed with the next point, and
 //! becomes the active one, or dies on its way there.
 
-use std::sync::Arc;
-
 use serde_json::json;
-use switchboard_tests::agent::{Agent, AgentOptions};
-use switchboard_tests::harness::{customer, until};
+use switchboard_tests::agent::Agent;
+use switchboard_tests::harness::customer;
 
 use super::left::{Promised, behind};
 use super::rounds;
 use super::table::{CONNECTOR, Left, Point};
-use crate::battery::office::Office;
+use crate::battery::office::{Office, group};
 use crate::battery::{epoch, raised};
 use crate::run::Run;
 
@@ -86,35 +84,11 @@ async fn send(run: &mut Run, agent: &Agent, chat: &str, tag: &str) {
 
 /// The platform says where a group has gone, and the reply takes a second call.
 async fn to_a_group_that_moved(run: &mut Run, tag: &str, n: i64) {
-    let (group, to) = (GROUP - n, -100_500_000_000 - n);
-    let fleet = &run.fleet;
-    fleet.platform.order("group", json!({"chat": group, "title": "A group"})).await;
-    let hello = json!({"chat": group, "from": customer(6_000), "text": format!("we are many [[{tag}-hello]]")});
-    fleet.platform.order("messages", json!({"items": [hello]})).await;
-    let sql = |what| {
-        format!("SELECT {what} FROM chat c LEFT JOIN agent a ON a.id = c.agent_id WHERE c.platform_key = '{group}'")
-    };
-    let found = async || fleet.onlooker.text(&sql("c.id::text")).await;
-    let chat = until("the group's chat", 20, found).await;
-    let eager = Arc::new(fleet.agent("anna", n as u64));
-    let name = until("the group's chat to be taken", 20, async || {
-        if eager.view().waiting().any(|waiting| waiting == chat) {
-            let _ = eager.take(&chat).await;
-        }
-        fleet.onlooker.text(&sql("a.name")).await
-    })
-    .await;
-    let options = AgentOptions::new(
-        &name,
-        &fleet.operate(&["token", "--agent", &name]),
-        fleet.websockets(),
-        fleet.agents_log.clone(),
-    );
-    let agent = Arc::new(Agent::spawn(options));
-    fleet.platform.order("migrate", json!({"chat": group, "to": to, "from": customer(6_000)})).await;
-    // The hello, and the move, told in the old group and in the new one.
-    run.more_in += 3;
-    run.guests.extend([eager, agent.clone()]);
+    let (from, to) = (GROUP - n, -100_500_000_000 - n);
+    let (chat, agent) = group(run, from, tag, n as u64).await;
+    run.fleet.platform.order("migrate", json!({"chat": from, "to": to, "from": customer(6_000)})).await;
+    // The move is told in the old group and in the new one.
+    run.more_in += 2;
     send(run, &agent, &chat, tag).await;
 }
 

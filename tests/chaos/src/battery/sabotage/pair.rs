@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use switchboard_tests::agent::{Decision, View};
 use switchboard_tests::harness::{customer, lasting, until};
 
-use crate::battery::office::Office;
+use crate::battery::office::{Office, group};
 use crate::battery::{epoch, raised};
 use crate::run::Run;
 
@@ -22,7 +22,7 @@ pub async fn break_it(run: &mut Run) {
     never_answered(run, &mut office).await;
     stopped_before_the_claim(run, &mut office).await;
     evidence_after_the_decision(run, &mut office).await;
-    handed_over_with_a_full_window(run, &mut office).await;
+    handed_over_with_a_full_window(run).await;
     never_rung(run, &office).await;
 }
 
@@ -110,19 +110,15 @@ async fn evidence_after_the_decision(run: &mut Run, office: &mut Office) {
 }
 
 /// A handover after a group had all that it may have in a minute.
-async fn handed_over_with_a_full_window(run: &mut Run, office: &mut Office) {
-    run.fleet.platform.order("group", json!({"chat": GROUP, "title": "A group"})).await;
+async fn handed_over_with_a_full_window(run: &mut Run) {
     run.fleet.platform.order("limits", json!({"enforce": false})).await;
-    let hello = json!({"chat": GROUP, "from": customer(FIRST + 1), "text": "we are many [[group]]"});
-    run.fleet.platform.order("messages", json!({"items": [hello]})).await;
-    run.more_in += 1;
-    let chat = office.another().await;
+    let (chat, agent) = group(run, GROUP, "group", 9).await;
     let mut witness = run.fleet.witness();
     let full = witness.sent() + 20;
     let mut seqs = Vec::new();
     for n in 0..22 {
         let key = format!("group-{n}");
-        let sent = office.agent.send(&chat, &key, &format!("news [[{key}]]")).await;
+        let sent = agent.send(&chat, &key, &format!("news [[{key}]]")).await;
         let sent: Value = sent.unwrap_or_else(|error| panic!("{error}"));
         seqs.push(sent["seq"].as_i64().expect("a seq"));
         run.more_out += 1;
@@ -140,7 +136,7 @@ async fn handed_over_with_a_full_window(run: &mut Run, office: &mut Office) {
     }
     for seq in seqs.split_off(20) {
         // Refused when it has gone out.
-        let _ = office.agent.cancel(&chat, seq).await;
+        let _ = agent.cancel(&chat, seq).await;
     }
     run.bug("limiter_not_restored", &["OUT-10"], GROUP.to_string());
 }
