@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use switchboard_tests::harness::{Database, Fleet, FleetOptions, Onlooker, StopMode, lasting, until};
+use switchboard_tests::harness::{Database, Fleet, FleetOptions, Onlooker, StopMode, connect, lasting, until};
 use switchboard_tests::observer::boottime_ns;
 
+use super::set_back::end_replication;
 use super::{Scenario, by_webhook, comes_in, goes_on, usual, world};
 use crate::observed::deliveries;
 use crate::run::Run;
@@ -235,9 +236,9 @@ pub(super) async fn cancel_the_wait(run: &mut Run) {
     let seen = |table: &'static str| format!("SELECT count(*) FROM {table}");
     let before = direct.number(&seen("inbox")).await.expect("the primary answers");
     let begun = boottime_ns();
-    // Its Patroni goes on: it stays the one to be promoted until the primary gives it up, which takes 5 s.
-    fleet.patroni().signal_postgres(1 - primary, Signal::STOP);
-    lasting(300).await;
+    // The standby stays the one to be promoted: the primary's Patroni does not see that it gets nothing any more.
+    fleet.patroni().signal_patroni(primary, Signal::STOP);
+    end_replication(fleet, primary).await;
     let mut witness = fleet.witness();
     let acknowledged = witness.acknowledged();
     let mut cancelled = 0;
@@ -257,9 +258,14 @@ pub(super) async fn cancel_the_wait(run: &mut Run) {
     let active = fleet.active_now().await.unwrap_or_default();
     fleet.kill_connector(active);
     fleet.patroni().kill_host(primary);
-    fleet.patroni().signal_postgres(1 - primary, Signal::CONT);
     fleet.patroni().replaced(primary).await;
     fleet.fault("kill", "postgres", begun);
+    let direct = fleet.patroni().direct(1 - primary);
+    until("the new primary to take writes", 30, async || {
+        let master = connect(&direct).await.ok()?;
+        master.batch_execute("SET synchronous_commit = local; ALTER ROLE replicator LOGIN").await.ok()
+    })
+    .await;
     fleet.start_connector(active, &[]).await;
     let kept = Onlooker::new(fleet.patroni().direct(1 - primary)).number(&seen("inbox")).await;
     fleet.patroni().begin_host(primary);

@@ -87,13 +87,7 @@ async fn lossy_failover(run: &mut Run) {
     queue(fleet, &agent, &chats, "held", HELD).await;
     let primary = fleet.patroni().primary().await;
     caught_up(fleet).await;
-    // What the standby has by now is all that it will ever have. Frozen it would still find the rest in its kernel's buffers.
-    let direct = fleet.patroni().direct(primary);
-    let master = connect(&direct).await.expect("the primary answers");
-    master.batch_execute("ALTER ROLE replicator NOLOGIN").await.expect("a superuser may");
-    caught_up(fleet).await;
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication";
-    master.query_one(end, &[]).await.expect("a superuser may");
+    end_replication(fleet, primary).await;
     send(fleet, &agent, &chats).await;
     let begun = boottime_ns();
     fleet.patroni().kill_host(primary);
@@ -104,6 +98,15 @@ async fn lossy_failover(run: &mut Run) {
     master.batch_execute("ALTER ROLE replicator LOGIN").await.expect("a superuser may");
     run.fleet.patroni().begin_host(primary);
     run.fleet.patroni().whole(false).await;
+}
+
+/// What the standby has by now is all that it will ever have. Frozen it would still find the rest in its kernel's buffers.
+pub(super) async fn end_replication(fleet: &mut Fleet, primary: usize) {
+    let direct = fleet.patroni().direct(primary);
+    let master = connect(&direct).await.expect("the primary answers");
+    master.batch_execute("ALTER ROLE replicator NOLOGIN").await.expect("a superuser may");
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_replication";
+    master.query_one(end, &[]).await.expect("a superuser may");
 }
 
 /// Ends the traffic, and returns an agent and its chats.
